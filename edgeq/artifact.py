@@ -1,0 +1,187 @@
+"""The artifact: a folder with `model.pte`, `manifest.json` and the reference inputs and outputs.
+
+Written by `edgeq.compile`, read by everything after it; no torch here. Reference tensors are safetensors
+files whose keys are `"{sample}.{index}"`: sample 0 upward, index in the flattened inputs or outputs.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from edgeq.cache import file_sha256
+from edgeq.errors import ArtifactError
+from edgeq.results.records import Accuracy, ArtifactInfo, Delegation, Record
+
+MANIFEST_SCHEMA = 1
+PROGRAM, MANIFEST, INPUTS, OUTPUTS = "model.pte", "manifest.json", "inputs.safetensors", "outputs.safetensors"
+
+Array = np.ndarray[Any, np.dtype[Any]]
+# Samples, each a flat tuple of arrays.
+Samples = list[tuple[Array, ...]]
+
+
+class TensorSpec(Record, frozen=True, kw_only=True):
+    """One flattened input or output of the method: torch's dtype name without `torch.`, and its shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Calibration(Record, frozen=True, kw_only=True):
+    """The calibration set that the ranges came from: number of samples and SHA-256 over their bytes."""
+
+    samples: int
+    sha256: str
+
+
+class QuantizedLayer(Record, frozen=True, kw_only=True):
+    """One layer that holds weights: what the recipe asked for it and what the converted model has.
+
+    `bytes` is the size of its weights as stored in the converted model.
+    """
+
+    module: str
+    kind: str
+    asked: str
+    got: str
+    parameters: int
+    bytes: int
+
+
+class Manifest(Record, frozen=True, kw_only=True):
+    """What the program is, what it was made from, and what it must reproduce."""
+
+    schema: int = MANIFEST_SCHEMA
+    name: str
+    workload: str
+    recipe: dict[str, Any]
+    versions: dict[str, str]
+    program_sha256: str
+    program_bytes: int
+    weights_sha256: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    reference_samples: int
+    reference_sha256: dict[str, str]
+    calibration: Calibration | None
+    layers: tuple[QuantizedLayer, ...]
+    delegation: Delegation
+    accuracy: Accuracy
+
+
+class Artifact(Record, frozen=True, kw_only=True):
+    """An artifact that was read from `folder` and verified; `manifest` is None for a bare `.pte`."""
+
+    folder: Path
+    program: Path
+    info: ArtifactInfo
+    manifest: Manifest | None
+
+    @property
+    def label(self) -> str:
+        """Name and recipe, e.g. `digits.int8`."""
+        return f"{self.info.name}.{self.info.recipe}"
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Read and verify the artifact in folder `path`, or a bare `.pte` file made elsewhere.
+
+    Raises:
+        ArtifactError: missing, of another version, or a file differs from its hash in the manifest.
+    """
+    if path.is_file() and path.suffix == ".pte":
+        return _bare_program(path)
+    if not path.is_dir():
+        raise ArtifactError(
+            f"no artifact at {path}", hint="make one with `edgeq export WORKLOAD`, or name a .pte file"
+        )
+    manifest = read_manifest(path / MANIFEST)
+    expected = {PROGRAM: manifest.program_sha256, **manifest.reference_sha256}
+    for name, sha256 in expected.items():
+        file = path / name
+        if not file.is_file():
+            raise ArtifactError(f"{path}: {name} is missing", hint="export it again")
+        if file_sha256(file) != sha256:
+            raise ArtifactError(f"{file} differs from the hash in its manifest", hint="export it again")
+    info = ArtifactInfo(
+        name=manifest.name,
+        recipe=str(manifest.recipe.get("name", "?")),
+        sha256=manifest.program_sha256,
+        bytes=manifest.program_bytes,
+        executorch=manifest.versions.get("executorch"),
+        torch=manifest.versions.get("torch"),
+        delegation=manifest.delegation,
+        accuracy=manifest.accuracy,
+    )
+    return Artifact(folder=path, program=path / PROGRAM, info=info, manifest=manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read `manifest.json`.
+
+    Raises:
+        ArtifactError: missing, not JSON, of another schema version, or a field is wrong (its path is named).
+    """
+    try:
+        data = path.read_bytes()
+        schema = msgspec.json.decode(data).get("schema")
+        if schema != MANIFEST_SCHEMA:
+            raise ArtifactError(
+                f"{path} has schema {schema!r}; this edgeq reads {MANIFEST_SCHEMA}",
+                hint="export it again, or use the edgeq that wrote it",
+            )
+        return msgspec.json.decode(data, type=Manifest)
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror}", hint="export it again") from error
+    except (msgspec.DecodeError, AttributeError) as error:
+        raise ArtifactError(f"{path}: {error}", hint="export it again") from error
+
+
+def write_samples(path: Path, samples: Samples) -> None:
+    """Write `samples` as one safetensors file."""
+    save_file(
+        {
+            f"{s}.{i}": np.ascontiguousarray(array)
+            for s, row in enumerate(samples)
+            for i, array in enumerate(row)
+        },
+        str(path),
+    )
+
+
+def read_samples(path: Path) -> Samples:
+    """Read a file of `write_samples`, or of the native runner, back in order.
+
+    Raises:
+        ArtifactError: not a safetensors file, or its keys are not `"{sample}.{index}"` without gaps.
+    """
+    try:
+        tensors = load_file(str(path))
+        rows: dict[int, dict[int, Array]] = {}
+        for key, array in tensors.items():
+            sample, index = (int(part) for part in key.split("."))
+            rows.setdefault(sample, {})[index] = array
+        return [tuple(rows[s][i] for i in range(len(rows[s]))) for s in range(len(rows))]
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{path} holds no samples: {error}") from error
+
+
+def _bare_program(path: Path) -> Artifact:
+    unknown = "the program was made elsewhere"
+    rungs = {"missing": unknown}
+    info = ArtifactInfo(
+        name=path.stem,
+        recipe="unknown",
+        sha256=file_sha256(path),
+        bytes=path.stat().st_size,
+        executorch=None,
+        torch=None,
+        delegation=None,
+        accuracy=Accuracy(eager=dict(rungs), converted=dict(rungs), host=dict(rungs), device=dict(rungs)),
+    )
+    return Artifact(folder=path.parent, program=path, info=info, manifest=None)

@@ -1,0 +1,1 @@
+"""Quantize and lower: the only folder that imports torch or executorch."""

@@ -1,0 +1,72 @@
+"""The link to a device: four methods, whatever lies under them.
+
+A link opens on first use, `close()` twice is fine, and every call has a deadline. `run` takes a list; quoting
+happens once, inside the link. Output is bytes: a device's text is hostile until decoded with care.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+from edgeq.errors import DeviceError
+from edgeq.results.records import Record
+
+# Called with bytes done and bytes in total.
+Progress = Callable[[int, int], None]
+
+
+class CommandResult(Record, frozen=True, kw_only=True):
+    """What a command on the device answered; `exit_code` is 128 + N after signal N."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+    def check(
+        self, what: str, error: type[DeviceError] = DeviceError, hint: str | None = None
+    ) -> "CommandResult":
+        """Return self, or raise `error` saying that `what` failed with the device's own words."""
+        if self.exit_code == 0:
+            return self
+        said = printable(self.stderr or self.stdout).strip() or "no message"
+        raise error(f"{what} failed with exit code {self.exit_code}: {said[-2000:]}", hint=hint)
+
+
+class Link(Protocol):
+    """How to reach one device."""
+
+    def run(self, argv: Sequence[str], *, timeout: float) -> CommandResult:
+        """Run a command to its end within `timeout` seconds.
+
+        Raises:
+            DeviceUnreachable: the link broke, or the deadline passed.
+        """
+        ...
+
+    def push(self, local: Path, remote: str, *, timeout: float, progress: Progress | None = None) -> None:
+        """Copy a file to the device, mode included; it appears under its name only when whole.
+
+        Raises:
+            DeviceUnreachable: the link broke, or the deadline passed.
+            DeployError: the device refused it (disk full, read-only, ...).
+        """
+        ...
+
+    def pull(self, remote: str, local: Path, *, timeout: float, progress: Progress | None = None) -> None:
+        """Copy a file from the device; `local` appears only when whole."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+def printable(data: bytes) -> str:
+    """Device text for a person: UTF-8 where it is, and no control characters but newline and tab."""
+    text = data.decode("utf-8", errors="replace")
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)

@@ -1,0 +1,1 @@
+"""Runs made readable: text, Markdown, JSON."""

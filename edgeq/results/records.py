@@ -1,0 +1,247 @@
+"""The Run document: one artifact measured on one device, immutable and versioned.
+
+Raw values are kept with their units; statistics are computed from them (`edgeq.results.stats`), never
+stored. What was not measured is `{"missing": reason}`, never 0. `report.json` is a `Report`.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+SCHEMA = 1
+
+Unit = Literal["s", "insn", "B", "W", "J", "degC", "Hz", "1"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every document part: immutable; parts say `kw_only=True` again, which msgspec does not inherit."""
+
+
+class Missing(Record, frozen=True, kw_only=True):
+    """A quantity that was not measured, and why."""
+
+    missing: str
+
+
+class Reading(Record, omit_defaults=True, frozen=True, kw_only=True):
+    """One condition of the device: a value with its unit, or the reason why there is none.
+
+    Attributes:
+        value: number or text; None when missing.
+        unit: unit of a number; None for text.
+        missing: the reason, when there is no value.
+    """
+
+    value: float | int | str | None = None
+    unit: Unit | None = None
+    missing: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.missing is None):
+            raise ValueError("a reading is either a value or a reason why it is missing")
+
+
+# One rung of the accuracy ladder: {metric: value}, or {"missing": reason}.
+Metrics = dict[str, float | str]
+
+
+class LeftOut(Record, frozen=True, kw_only=True):
+    """Operators of one kind that the delegate did not take, and why."""
+
+    op: str
+    count: int
+    reason: str
+
+
+class Delegation(Record, frozen=True, kw_only=True):
+    """How much of the graph runs in the delegate: call nodes, delegated and in total."""
+
+    delegated: int
+    total: int
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class Accuracy(Record, frozen=True, kw_only=True):
+    """The accuracy ladder: eager model, converted model, `.pte` on the host, `.pte` on the device."""
+
+    eager: Metrics
+    converted: Metrics
+    host: Metrics
+    device: Metrics
+
+
+class ArtifactInfo(Record, frozen=True, kw_only=True):
+    """What was run. `executorch` and `torch` are versions, None when the program was made elsewhere."""
+
+    name: str
+    recipe: str
+    sha256: str
+    bytes: int
+    executorch: str | None
+    torch: str | None
+    delegation: Delegation | None
+    accuracy: Accuracy
+
+
+class DeviceInfo(Record, frozen=True, kw_only=True):
+    """What it ran on. Holds no host name, user or key."""
+
+    profile: str
+    kind: Literal["hardware", "emulated"]
+    clock: Literal["wall", "instructions"]
+    arch: str
+    cpu: str
+    features: tuple[str, ...]
+    model: str
+    os: str
+    kernel: str
+    libc: str
+
+
+class Agreement(Record, frozen=True, kw_only=True):
+    """Stop once the last `window` values lie within the relative `spread` (max - min over median)."""
+
+    window: int
+    spread: float
+
+
+class Spec(Record, frozen=True, kw_only=True):
+    """How it was run. `seconds` bounds the measured phase on the device's own clock: (least, most)."""
+
+    threads: int
+    cpus: tuple[int, ...]
+    warmup: int
+    iterations: tuple[int, int]
+    seconds: tuple[float, float]
+    agreement: Agreement | None
+    passes: tuple[str, ...]
+
+
+class Conditions(Record, frozen=True, kw_only=True):
+    """Readings of the device, by name, before and after the measured passes."""
+
+    before: dict[str, Reading] = {}
+    after: dict[str, Reading] = {}
+
+
+class Series(Record, frozen=True, kw_only=True):
+    """Raw values in the order in which they were taken; `times` are starts on the device's clock."""
+
+    name: str
+    unit: Unit
+    phase: Literal["warmup", "measured", "sampled"]
+    values: tuple[float, ...]
+    times: tuple[float, ...] | None = None
+    source: str
+
+
+class Memory(Record, frozen=True, kw_only=True):
+    """Memory in bytes by part.
+
+    Attributes:
+        program: size of the `.pte` file.
+        arena: planned buffers of the method, summed.
+        heap_loaded: heap in use after the method was loaded (packed weights and workspace among it).
+        heap_peak: most heap in use that was seen at a stage boundary.
+        rss_peak: VmHWM of the runner at the end of the latency pass.
+    """
+
+    program: int | Missing
+    arena: int | Missing
+    heap_loaded: int | Missing
+    heap_peak: int | Missing
+    rss_peak: int | Missing
+
+
+class Operator(Record, frozen=True, kw_only=True):
+    """One operator or kernel, over `count` calls in one inference; `total` in `unit`.
+
+    `module` is the user's module path, or None when the runtime does not tell.
+    """
+
+    name: str
+    kernel: str
+    module: str | None
+    delegated: bool
+    precision: str
+    count: int
+    total: float
+    unit: Unit
+
+
+class OutputCheck(Record, omit_defaults=True, frozen=True, kw_only=True):
+    """The device's outputs against the artifact's reference, over every sample and output.
+
+    `sqnr_db` is None when the outputs are equal to the last bit (the ratio is infinite) or not numeric;
+    `top1_agreement` is None for outputs that are not classes. `within` is the verdict of `bound`.
+    """
+
+    within: bool | None = None
+    max_abs_error: float | None = None
+    sqnr_db: float | None = None
+    top1_agreement: float | None = None
+    samples: int | None = None
+    bound: str | None = None
+    missing: str | None = None
+
+
+class Warning(Record, frozen=True, kw_only=True):  # noqa: A001 - the document's own word
+    """Something a reader of the numbers must know; rendered in one place."""
+
+    code: str
+    message: str
+    facts: dict[str, str | int | float] = {}
+
+
+class Failure(Record, frozen=True, kw_only=True):
+    """Why a run failed, and where."""
+
+    stage: str
+    kind: str
+    message: str
+    hint: str | None = None
+
+
+class Run(Record, frozen=True, kw_only=True):
+    """One artifact on one device: conditions, raw series, memory, operators, output check."""
+
+    schema: int = SCHEMA
+    id: str
+    created: str
+    status: Literal["ok", "failed"]
+    error: Failure | None = None
+    artifact: ArtifactInfo
+    device: DeviceInfo | None
+    spec: Spec
+    conditions: Conditions = Conditions()
+    series: tuple[Series, ...] = ()
+    memory: Memory | None = None
+    operators: tuple[Operator, ...] | Missing = ()
+    outputs: OutputCheck | None = None
+    warnings: tuple[Warning, ...] = ()
+
+    def find_series(self, name: str, phase: str = "measured") -> Series | None:
+        """The series called `name` of that phase, or None."""
+        return next((s for s in self.series if s.name == name and s.phase == phase), None)
+
+
+class Report(Record, frozen=True, kw_only=True):
+    """What `--json` and `report.json` hold."""
+
+    schema: int = SCHEMA
+    runs: tuple[Run, ...]
+
+
+def encode_report(runs: Sequence[Run]) -> bytes:
+    """The report document of `runs` as indented UTF-8 JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(Report(runs=tuple(runs))), indent=2) + b"\n"
+
+
+def decode_report(data: bytes) -> Report:
+    """Read a report document.
+
+    Raises:
+        msgspec.ValidationError: not a report, with the path of the wrong field.
+    """
+    return msgspec.json.decode(data, type=Report)

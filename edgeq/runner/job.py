@@ -1,0 +1,118 @@
+"""The job that goes to a device and the result that comes back; one schema for every runner.
+
+Times are nanoseconds of the device's monotonic clock. On a board whose clock counts instructions one of
+these nanoseconds is one guest instruction; the caller knows which clock it was, the runner does not.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from edgeq.results.records import Agreement, Record
+
+JOB_SCHEMA = 1
+
+Pass = Literal["latency", "outputs", "operators"]
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """One pass of one program. Paths are on the device.
+
+    Attributes:
+        pass_: `latency` (load, init, first, warm-up, measured), `outputs` (every sample once, outputs kept)
+            or `operators` (the method loaded with an event tracer, `iterations[0]` traced inferences).
+        inputs: safetensors file with keys `"{sample}.{index}"`; samples are taken in turn.
+        outputs: safetensors file to write in the `outputs` pass.
+        etdump: file to write in the `operators` pass.
+        threads: size of the thread pool, at least 1.
+        cpus: cores to pin the process to; empty for no pinning.
+        warmup: inferences after the first one and before the measured ones.
+        iterations: least and most measured inferences.
+        seconds: least and most length of the measured phase, on the device's clock.
+        agreement: rule to stop early (after the least iterations and seconds), or None.
+        deadline: seconds after which the runner kills itself.
+    """
+
+    schema: int = JOB_SCHEMA
+    pass_: Pass = msgspec.field(name="pass")
+    program: str
+    inputs: str
+    method: str = "forward"
+    outputs: str | None = None
+    etdump: str | None = None
+    threads: int = 1
+    cpus: tuple[int, ...] = ()
+    warmup: int = 2
+    iterations: tuple[int, int] = (1, 1)
+    seconds: tuple[float, float] = (0.0, 60.0)
+    agreement: Agreement | None = None
+    deadline: int = 600
+
+
+class RunnerFailure(Record, frozen=True, kw_only=True):
+    """Where the runner failed: its stage, ExecuTorch's name of the error, and a message."""
+
+    stage: str
+    name: str
+    message: str
+
+
+class Times(Record, frozen=True, kw_only=True):
+    """Nanoseconds of the device's monotonic clock; `starts` belong to `measured`."""
+
+    load: int
+    init: int
+    first: int
+    warmup: tuple[int, ...] = ()
+    measured: tuple[int, ...] = ()
+    starts: tuple[int, ...] = ()
+
+
+class MemoryStage(Record, frozen=True, kw_only=True):
+    """Bytes at the end of a stage (`start`, `loaded`, `initialized`, `first`, `done`).
+
+    `rss` and `hwm` are VmRSS and VmHWM, None when the kernel hides them; `heap` is `mallinfo2()`'s
+    `uordblks + hblkhd`.
+    """
+
+    stage: str
+    rss: int | None
+    hwm: int | None
+    heap: int
+
+
+class Result(Record, frozen=True, kw_only=True):
+    """What the runner measured in one pass."""
+
+    schema: int
+    pass_: Pass = msgspec.field(name="pass")
+    status: Literal["ok", "failed"]
+    error: RunnerFailure | None = None
+    executorch: str
+    threads: int = 0
+    samples: int = 0
+    arenas: tuple[int, ...] = ()
+    times: Times | None = None
+    stopped_by: Literal["agreement", "iterations", "seconds"] | None = None
+    memory: tuple[MemoryStage, ...] = ()
+
+
+class TensorMeta(Record, frozen=True, kw_only=True):
+    """A tensor of a method as the program describes it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+class MethodMeta(Record, frozen=True, kw_only=True):
+    """A method as the program describes it; what `edgeq-runner --describe` prints, one for each method.
+
+    `inputs` and `outputs` hold tensors only; a method with other kinds of input has `unsupported` set.
+    """
+
+    name: str
+    inputs: tuple[TensorMeta, ...]
+    outputs: tuple[TensorMeta, ...]
+    arenas: tuple[int, ...]
+    unsupported: str | None = None

@@ -1,0 +1,1 @@
+"""What the user brings: a model, example inputs, and, when it can, calibration data and an evaluation."""
