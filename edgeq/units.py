@@ -37,7 +37,9 @@ def format_quantity(value: float, unit: str, *, digits: int = 4) -> str:
         return f"0 {unit if unit not in ('1', 'degC') else _SCALES[unit][0][2]}".rstrip()
     rounded = float(f"{value:.{digits - 1}e}")
     _, divisor, suffix = next(scale for scale in _SCALES[unit] if abs(rounded) >= scale[0])
-    return f"{_significant(rounded / divisor, digits)} {suffix}".rstrip()
+    # Rounded once more: dividing by 1e-6 can leave 400.00000000000006.
+    scaled = float(f"{rounded / divisor:.{digits - 1}e}")
+    return f"{_significant(scaled, digits)} {suffix}".rstrip()
 
 
 def format_ratio(new: float, base: float) -> str:
