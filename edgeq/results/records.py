@@ -15,7 +15,7 @@ Unit = Literal["s", "insn", "B", "W", "J", "degC", "Hz", "1"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of every document part: immutable; parts say `kw_only=True` again, which msgspec does not inherit."""
+    """Base of every document part: immutable. msgspec does not inherit `kw_only`, so each part says it."""
 
 
 class Missing(Record, frozen=True, kw_only=True):
@@ -144,6 +144,7 @@ class Memory(Record, frozen=True, kw_only=True):
         arena: planned buffers of the method, summed.
         heap_loaded: heap in use after the method was loaded (packed weights and workspace among it).
         heap_peak: most heap in use that was seen at a stage boundary.
+        rss_start: VmRSS of the runner before it opened the program: its own code and ExecuTorch's libraries.
         rss_peak: VmHWM of the runner at the end of the latency pass.
     """
 
@@ -151,6 +152,7 @@ class Memory(Record, frozen=True, kw_only=True):
     arena: int | Missing
     heap_loaded: int | Missing
     heap_peak: int | Missing
+    rss_start: int | Missing
     rss_peak: int | Missing
 
 
@@ -186,7 +188,7 @@ class OutputCheck(Record, omit_defaults=True, frozen=True, kw_only=True):
     missing: str | None = None
 
 
-class Warning(Record, frozen=True, kw_only=True):  # noqa: A001 - the document's own word
+class RunWarning(Record, frozen=True, kw_only=True):
     """Something a reader of the numbers must know; rendered in one place."""
 
     code: str
@@ -219,7 +221,7 @@ class Run(Record, frozen=True, kw_only=True):
     memory: Memory | None = None
     operators: tuple[Operator, ...] | Missing = ()
     outputs: OutputCheck | None = None
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[RunWarning, ...] = ()
 
     def find_series(self, name: str, phase: str = "measured") -> Series | None:
         """The series called `name` of that phase, or None."""

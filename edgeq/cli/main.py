@@ -1,0 +1,91 @@
+"""The `edgeq` command: the only place that prints errors and picks exit codes; commands load when used."""
+
+import importlib
+import signal
+import sys
+from types import FrameType
+from typing import ClassVar, NoReturn
+
+import click
+
+from edgeq import __version__
+from edgeq.errors import EdgeqError
+
+_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for, so that `--help` stays quick."""
+
+    # Command: (module, one line of help). The function in the module has the command's name.
+    COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
+        "run": ("edgeq.cli.run", "Export a workload, bench it and write a report: the main job."),
+        "export": ("edgeq.cli.export", "Turn a workload into artifacts, one for each recipe."),
+        "bench": ("edgeq.cli.bench", "Measure artifacts, or .pte files made elsewhere, on devices."),
+        "report": ("edgeq.cli.report", "Show or convert a stored report."),
+        "inspect": ("edgeq.cli.inspect", "Show what is in an artifact."),
+        "device": ("edgeq.cli.device", "List devices, or show one."),
+        "doctor": ("edgeq.cli.doctor", "Check that this machine has what edgeq needs."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All command names, in the order of the table."""
+        return list(self.COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command, or None when there is none of that name."""
+        if cmd_name not in self.COMMANDS:
+            return None
+        command = getattr(importlib.import_module(self.COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in self.COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgeq")
+def cli() -> None:
+    """Take a PyTorch model to an ARM device and say, with evidence, what it costs there.
+
+    Exit codes: 0 done, 1 a gate said no, 2 the input is wrong, 3 export failed, 4 the device could not be
+    reached, 5 the device refused or failed, 6 measured but not usable, 130 interrupted.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli.main(standalone_mode=False)
+    except EdgeqError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("edgeq: interrupted", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of stdout has gone (`edgeq ... | head`); Python must not try to flush it again.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)
+    except OSError as error:
+        click.echo(f"error: {error.strerror or error}: {error.filename or 'on this machine'}", err=True)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def print_error(error: EdgeqError, label: str = "") -> None:
+    """Write an error and its hint to stderr."""
+    click.secho(f"error: {label}{error.message}", err=True, fg="red")
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,145 @@
+"""Measures on several devices at once, keeps each Run as soon as it exists, and decides the exit code."""
+
+import concurrent.futures
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from edgeq.cli.main import print_error
+from edgeq.cli.terminal import Terminal
+from edgeq.devices.profile import DeviceProfile, load_profile
+from edgeq.errors import EdgeqError, InputError
+from edgeq.measure.passes import Subject
+from edgeq.measure.session import Choices, Outcome, Sessions
+from edgeq.report.files import write_report
+from edgeq.report.sections import report_sections
+from edgeq.report.text import render_text
+from edgeq.results.records import Run, encode_report
+
+PASSES = ("latency", "operators", "outputs")
+
+
+def measuring_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that measures."""
+    options = (
+        click.option(
+            "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runner."
+        ),
+        click.option("--cpus", help="Cores to pin the runner to, e.g. 2,3 (default: no pinning)."),
+        click.option("--warmup", type=click.IntRange(0), help="Inferences before the measured ones."),
+        click.option(
+            "--iterations", type=click.IntRange(1), help="Measured inferences (default: until they agree)."
+        ),
+        click.option(
+            "--measure",
+            default=",".join(PASSES),
+            show_default=True,
+            help="What to measure; memory comes with latency.",
+        ),
+        click.option(
+            "--json", "json_file", type=click.Path(path_type=Path), help="Write the whole report here too."
+        ),
+        click.option("--quiet", "-q", is_flag=True, help="No progress on stderr."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def read_choices(
+    threads: int, cpus: str | None, warmup: int | None, iterations: int | None, measure: str
+) -> Choices:
+    """The run policy that the user chose.
+
+    Raises:
+        InputError: an unknown quantity (the valid ones are listed), or cores that are no numbers.
+    """
+    asked = tuple(part.strip() for part in measure.split(","))
+    names = dict.fromkeys("latency" if part == "memory" else part for part in asked)
+    if unknown := [name for name in names if name not in PASSES]:
+        raise InputError(
+            f"cannot measure {', '.join(unknown)!r}; there are: {', '.join((*PASSES, 'memory'))}"
+        )
+    try:
+        cores = tuple(int(core) for core in cpus.split(",")) if cpus else ()
+    except ValueError:
+        raise InputError(f"--cpus {cpus}: not a list of core numbers", hint="write it like 0,1") from None
+    return Choices(threads=threads, cpus=cores, warmup=warmup, iterations=iterations, passes=tuple(names))
+
+
+def load_profiles(names: Sequence[str]) -> list[DeviceProfile]:
+    """Profiles by name or path, each once.
+
+    Raises:
+        ProfileError: unknown or malformed.
+    """
+    return [load_profile(name) for name in dict.fromkeys(names)]
+
+
+def measure_on_devices(
+    profiles: Sequence[DeviceProfile],
+    subjects: Sequence[Subject],
+    choices: Choices,
+    terminal: Terminal,
+    *,
+    out: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Measure all subjects on all devices in parallel, print the tables, and write the reports.
+
+    Raises:
+        EdgeqError: the first failure that is not of a Run, or the first one that is; all are printed.
+    """
+    runs: dict[str, list[Run]] = {profile.name: [] for profile in profiles}
+    errors: list[EdgeqError] = []
+
+    def keep(name: str, outcome: Outcome) -> None:
+        runs[name].append(outcome.run)
+        if out is not None:
+            write_report(out / name, runs[name])
+        if outcome.error is not None:
+            errors.append(outcome.error)
+            print_error(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
+
+    sessions = Sessions()
+    with concurrent.futures.ThreadPoolExecutor(len(profiles)) as pool:
+        jobs = [
+            pool.submit(
+                sessions.measure_device,
+                profile,
+                subjects,
+                choices,
+                announce=_prefixed(terminal, profile.name),
+                progress=partial(terminal.progress, profile.name),
+                keep=partial(keep, profile.name),
+            )
+            for profile in profiles
+        ]
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                job.result()
+        except BaseException:
+            sessions.abort()
+            raise
+    _show([run for each in runs.values() for run in each], runs, json_file)
+    if out is not None:
+        terminal.announce(f"reports: {', '.join(str(out / name / 'report.md') for name in runs)}")
+    if errors:
+        sys.exit(errors[0].exit_code)
+
+
+def _show(everything: list[Run], by_device: dict[str, list[Run]], json_file: Path | None) -> None:
+    from edgeq.cache import write_atomic
+
+    for each in by_device.values():
+        if each:
+            click.echo(render_text(report_sections(each)))
+    if json_file is not None:
+        write_atomic(json_file, encode_report(everything))
+
+
+def _prefixed(terminal: Terminal, name: str) -> Callable[[str], None]:
+    return lambda text: terminal.announce(f"{name}: {text}")

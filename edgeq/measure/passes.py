@@ -1,0 +1,156 @@
+"""The passes of one artifact on one device (latency with memory, outputs, operators), a process each."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from edgeq.artifact import Artifact, Samples, read_samples, write_samples
+from edgeq.errors import MeasurementError
+from edgeq.measure.etdump import read_etdump
+from edgeq.measure.latency import Clock, latency_series, ticks_to_unit
+from edgeq.measure.memory import memory_parts
+from edgeq.measure.operators import operator_table
+from edgeq.measure.outputs import check_outputs
+from edgeq.measure.reference import Reference
+from edgeq.results.records import Memory, Metrics, Missing, Operator, OutputCheck, RunWarning, Series, Spec
+from edgeq.results.stats import summarize
+from edgeq.runner.job import Job, Result
+from edgeq.runner.launch import Launcher
+
+# Traced inferences; the runner warms up untraced ones before.
+_TRACED = 5
+_NOT_ASKED = Missing(missing="not asked for")
+_INPUTS, _EVALUATION = "inputs.safetensors", "evaluation.safetensors"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Inputs of the user's evaluation, and what scores the outputs that a device gives for them."""
+
+    inputs: Samples
+    score: Callable[[Samples], Metrics]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An artifact to measure, with its evaluation when there is one."""
+
+    artifact: Artifact
+    evaluation: Evaluation | None = None
+
+
+@dataclass
+class Findings:
+    """What was measured so far; a run that breaks off keeps it."""
+
+    series: tuple[Series, ...] = ()
+    memory: Memory | None = None
+    operators: tuple[Operator, ...] | Missing = _NOT_ASKED
+    outputs: OutputCheck | None = None
+    accuracy: Metrics | None = None
+    warnings: list[RunWarning] = field(default_factory=list)
+
+
+class Passes:
+    """Runs the passes of one subject and writes what they show into `findings`."""
+
+    def __init__(
+        self, launcher: Launcher, subject: Subject, reference: Reference, spec: Spec, clock: Clock
+    ) -> None:
+        self._launcher = launcher
+        self._subject = subject
+        self._reference = reference
+        self._spec = spec
+        self._clock = clock
+        self.findings = Findings()
+
+    def run(self) -> None:
+        """Deploy the program with its inputs, then run each pass that the spec names.
+
+        Raises:
+            MeasurementError: the outputs are not those of the reference.
+            RunnerError, DeployError, DeviceUnreachable: as the device says.
+        """
+        folder = self._launcher.deploy(
+            {"model.pte": self._subject.artifact.program, _INPUTS: self._reference.inputs}
+        )
+        latency = Job(
+            kind="latency",
+            program=f"{folder}/model.pte",
+            inputs=f"{folder}/{_INPUTS}",
+            threads=self._spec.threads,
+            cpus=self._spec.cpus,
+            warmup=self._spec.warmup,
+            iterations=self._spec.iterations,
+            seconds=self._spec.seconds,
+            agreement=self._spec.agreement,
+        )
+        if "latency" in self._spec.passes:
+            self._latency(latency)
+        if "operators" in self._spec.passes:
+            self._operators(replace(latency, kind="operators", iterations=(_TRACED, _TRACED)))
+        if "outputs" in self._spec.passes:
+            self._outputs(replace(latency, kind="outputs"))
+            self._evaluate(replace(latency, kind="outputs"))
+
+    def _latency(self, job: Job) -> None:
+        result = self._launcher.run(job)
+        self.findings.series = latency_series(result, self._clock)
+        self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes)
+        if job.agreement is not None and result.stopped_by != "agreement":
+            self.findings.warnings.append(_not_agreed(result, job))
+
+    def _operators(self, job: Job) -> None:
+        etdump = self._launcher.run_path("trace.etdump")
+        self._launcher.run(replace(job, etdump=etdump))
+        factor, unit = ticks_to_unit(self._clock)
+        blocks = read_etdump(self._launcher.pull(etdump))
+        self.findings.operators = operator_table(blocks, _TRACED, factor, unit, self._reference.layers)
+
+    def _outputs(self, job: Job) -> None:
+        got = self._run_outputs(job)
+        check = check_outputs(read_samples(self._reference.outputs), got, quantized=self._reference.quantized)
+        self.findings.outputs = check
+        if not check.within:
+            sqnr = "" if check.sqnr_db is None else f" (SQNR {check.sqnr_db:.1f} dB)"
+            raise MeasurementError(
+                f"{self._subject.artifact.label}: the device's outputs are not the reference's{sqnr}; "
+                f"the bound is {check.bound}",
+                hint="the numbers of this run are of a wrong computation; `edgeq inspect` shows the program",
+            )
+
+    def _evaluate(self, job: Job) -> None:
+        evaluation = self._subject.evaluation
+        if evaluation is None:
+            return
+        with tempfile.TemporaryDirectory(prefix="edgeq-evaluation-") as temporary:
+            local = Path(temporary) / _EVALUATION
+            write_samples(local, evaluation.inputs)
+            folder = self._launcher.deploy({_EVALUATION: local})
+        outputs = self._run_outputs(replace(job, inputs=f"{folder}/{_EVALUATION}"))
+        self.findings.accuracy = evaluation.score(outputs)
+
+    def _run_outputs(self, job: Job) -> Samples:
+        remote = self._launcher.run_path("outputs.safetensors")
+        self._launcher.run(replace(job, outputs=remote))
+        with tempfile.TemporaryDirectory(prefix="edgeq-outputs-") as temporary:
+            local = Path(temporary) / "outputs.safetensors"
+            local.write_bytes(self._launcher.pull(remote))
+            return read_samples(local)
+
+
+def _not_agreed(result: Result, job: Job) -> RunWarning:
+    agreement = job.agreement
+    measured = result.times.measured if result.times else ()
+    if agreement is None or not measured:
+        raise MeasurementError("the runner measured nothing")
+    spread = summarize(measured[-agreement.window :]).spread
+    return RunWarning(
+        code="not-agreed",
+        message=f"the last {agreement.window} of {len(measured)} inferences differ by {spread:.2%}, "
+        f"{agreement.spread:.2%} was asked for; raise --iterations",
+        facts={"spread": spread, "n": len(measured)},
+    )

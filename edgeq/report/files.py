@@ -1,0 +1,36 @@
+"""The report of one device on disk: `report.json` (the whole truth) and `report.md`, both written whole."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from edgeq.cache import write_atomic
+from edgeq.errors import InputError
+from edgeq.report.markdown import render_markdown
+from edgeq.report.sections import report_sections
+from edgeq.results.records import Report, Run, decode_report, encode_report
+
+JSON, MARKDOWN = "report.json", "report.md"
+
+
+def write_report(folder: Path, runs: Sequence[Run]) -> None:
+    """Write both files into `folder`, which is made when missing."""
+    profile = next((run.device.profile for run in runs if run.device is not None), folder.name)
+    write_atomic(folder / JSON, encode_report(runs))
+    write_atomic(folder / MARKDOWN, render_markdown(f"edgeq on {profile}", report_sections(runs)).encode())
+
+
+def read_report(path: Path) -> Report:
+    """Read `report.json`, or the one in folder `path`.
+
+    Raises:
+        InputError: missing, or not a report; the wrong field is named.
+    """
+    file = path / JSON if path.is_dir() else path
+    try:
+        return decode_report(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise InputError(f"{file} is no report of schema 1: {error}") from error

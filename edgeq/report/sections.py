@@ -1,0 +1,256 @@
+"""A report as data: titled sections of sentences and tables, made from Runs and rendered as text or Markdown.
+
+Every number of an emulated device carries the word *emulated*; what was not measured says why.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgeq.report.operators import operator_sections
+from edgeq.report.section import Section
+from edgeq.results.records import Memory, Metrics, Missing, Run
+from edgeq.results.stats import summarize
+from edgeq.units import format_quantity, format_ratio
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A quantity of a run as text, and as a number when it can be set beside another run's.
+
+    `score` says that the number is compared by difference (an accuracy), not by ratio.
+    """
+
+    text: str
+    number: float | None = None
+    score: bool = False
+
+
+def report_sections(runs: Sequence[Run]) -> list[Section]:
+    """All sections for the runs of one device, artifact by artifact.
+
+    Raises:
+        ValueError: no runs.
+    """
+    if not runs:
+        raise ValueError("a report needs at least one run")
+    names = list(dict.fromkeys(run.artifact.name for run in runs))
+    sections = [describe_device(runs)]
+    for name in names:
+        same = [run for run in runs if run.artifact.name == name]
+        sections += [compare_recipes(name, same), *operator_sections(same), *_left_out(same)]
+    return [*sections, *_notes(runs), conditions(runs)]
+
+
+def describe_device(runs: Sequence[Run]) -> Section:
+    """Which device it was and what its clock means."""
+    device = next((run.device for run in runs if run.device is not None), None)
+    if device is None:
+        return Section("Device", ("The device was not reached.",))
+    facts = (
+        f"{device.profile}: {device.cpu}, {device.arch}, {device.os}, kernel {device.kernel}, {device.libc}.",
+        f"CPU features: {' '.join(device.features) or 'none told'}.",
+    )
+    return Section("Device", (*facts, clock_sentence(runs)))
+
+
+def clock_sentence(runs: Sequence[Run]) -> str:
+    """What kind of number the latencies are."""
+    device = next((run.device for run in runs if run.device is not None), None)
+    if device is not None and device.kind == "emulated":
+        return (
+            "This device is emulated and has an instruction clock: one tick is one guest instruction. "
+            "Counts repeat and can be compared with each other; they are not time on a real device."
+        )
+    return "Latency was measured on the device's own monotonic clock."
+
+
+def compare_recipes(name: str, runs: Sequence[Run]) -> Section:
+    """One artifact's recipes side by side, with the ratio of each to the first."""
+    base = runs[0]
+    header = [name] + [run.artifact.recipe for run in runs]
+    header += [f"{run.artifact.recipe} / {base.artifact.recipe}" for run in runs[1:]]
+    rows = []
+    for label, figure in _quantities(runs):
+        figures = [figure(run) for run in runs]
+        ratios = [_ratio(each, figures[0]) for each in figures[1:]]
+        rows.append((label, *(each.text for each in figures), *ratios))
+    return Section(
+        f"{name}: {' beside '.join(run.artifact.recipe for run in runs)}", (), tuple(header), tuple(rows)
+    )
+
+
+def _ratio(new: Figure, base: Figure) -> str:
+    if new.number is None or base.number is None:
+        return ""
+    if new.score:
+        return f"{new.number - base.number:+.4f}"
+    return format_ratio(new.number, base.number)
+
+
+def _quantities(runs: Sequence[Run]) -> list[tuple[str, Callable[[Run], Figure]]]:
+    emulated = any(run.device is not None and run.device.kind == "emulated" for run in runs)
+    what = "instructions per inference (emulated)" if emulated else "latency per inference"
+    metrics = dict.fromkeys(
+        key
+        for run in runs
+        for rung in (run.artifact.accuracy.eager, run.artifact.accuracy.device)
+        for key in rung
+        if key != "missing"
+    )
+    rows: list[tuple[str, Callable[[Run], Figure]]] = [
+        ("status", lambda run: Figure(run.status)),
+        (f"{what}, median", lambda run: _statistic(run, "latency", "median")),
+        ("p10", lambda run: _statistic(run, "latency", "p10")),
+        ("p90", lambda run: _statistic(run, "latency", "p90")),
+        ("inferences measured", _count),
+        ("first inference", lambda run: _statistic(run, "first", "median")),
+        ("load program", lambda run: _statistic(run, "load", "median")),
+        ("init method", lambda run: _statistic(run, "init", "median")),
+        ("program file", lambda run: _memory(run, "program")),
+        ("planned arena", lambda run: _memory(run, "arena")),
+        ("heap after load", lambda run: _memory(run, "heap_loaded")),
+        ("peak RSS", lambda run: _memory(run, "rss_peak")),
+        ("RSS before load", lambda run: _memory(run, "rss_start")),
+    ]
+    for metric in metrics:
+        for rung in ("eager", "converted", "host", "device"):
+            where = "host .pte" if rung == "host" else "device .pte" if rung == "device" else rung
+            rows.append((f"{metric}, {where}", _metric(rung, metric)))
+    rows += [
+        ("nodes delegated", _delegated),
+        ("outputs as the reference", _outputs),
+        ("SQNR against the reference", lambda run: _check(run, "sqnr_db", "{:.1f} dB", "equal to the bit")),
+        (
+            "largest error against the reference",
+            lambda run: _check(run, "max_abs_error", "{:.3g}", "not measured"),
+        ),
+        (
+            "top-1 agreement with the reference",
+            lambda run: _check(run, "top1_agreement", "{:.1%}", "no classes"),
+        ),
+    ]
+    return rows
+
+
+def _statistic(run: Run, name: str, field: str) -> Figure:
+    series = run.find_series(name)
+    if series is None or not series.values:
+        return Figure("not measured")
+    value = float(getattr(summarize(series.values), field))
+    return Figure(format_quantity(value, series.unit), value)
+
+
+def _count(run: Run) -> Figure:
+    series = run.find_series("latency")
+    return Figure("0" if series is None else str(len(series.values)))
+
+
+def _memory(run: Run, field: str) -> Figure:
+    value = None if run.memory is None else getattr(run.memory, field)
+    if isinstance(value, int):
+        return Figure(format_quantity(value, "B"), float(value))
+    return Figure(f"not measured: {value.missing}" if isinstance(value, Missing) else "not measured")
+
+
+def _metric(rung: str, metric: str) -> Callable[[Run], Figure]:
+    def figure(run: Run) -> Figure:
+        metrics: Metrics = getattr(run.artifact.accuracy, rung)
+        value = metrics.get(metric)
+        if isinstance(value, int | float):
+            return Figure(f"{value:.4f}", float(value), score=True)
+        return Figure("not measured")
+
+    return figure
+
+
+def _delegated(run: Run) -> Figure:
+    delegation = run.artifact.delegation
+    if delegation is None:
+        return Figure("unknown: made elsewhere")
+    share = delegation.delegated / delegation.total if delegation.total else 0.0
+    return Figure(f"{delegation.delegated} of {delegation.total} ({share:.0%})")
+
+
+def _outputs(run: Run) -> Figure:
+    check = run.outputs
+    if check is None:
+        return Figure("not measured")
+    if check.missing is not None:
+        return Figure(f"not measured: {check.missing}")
+    return Figure(f"{'yes' if check.within else 'NO'} ({check.bound}, {check.samples} samples)")
+
+
+def _check(run: Run, field: str, form: str, none: str) -> Figure:
+    if run.outputs is None or run.outputs.bound is None:
+        return Figure("not measured")
+    value = getattr(run.outputs, field)
+    return Figure(none if value is None else form.format(value))
+
+
+def _left_out(runs: Sequence[Run]) -> list[Section]:
+    sections = []
+    for run in runs:
+        delegation = run.artifact.delegation
+        if delegation is None or not delegation.left_out:
+            continue
+        rows = tuple((left.op, str(left.count), left.reason) for left in delegation.left_out)
+        title = f"{run.artifact.name}.{run.artifact.recipe}: operators left out of the delegate"
+        sections.append(Section(title, (), ("operator", "nodes", "why"), rows))
+    return sections
+
+
+def _notes(runs: Sequence[Run]) -> list[Section]:
+    """Failures, warnings and what was not measured."""
+    sentences = []
+    for run in runs:
+        label = f"{run.artifact.name}.{run.artifact.recipe}"
+        if run.error is not None:
+            hint = f" {run.error.hint}" if run.error.hint else ""
+            sentences.append(f"{label} failed at {run.error.stage}: {run.error.message}.{hint}")
+        sentences += [f"{label}: {warning.message}" for warning in run.warnings]
+        sentences += [f"{label}, {what}: not measured: {why}" for what, why in _missing(run)]
+    return [Section("Notes", tuple(sentences))] if sentences else []
+
+
+def _missing(run: Run) -> list[tuple[str, str]]:
+    accuracy = run.artifact.accuracy
+    rungs = {
+        f"accuracy ({name})": getattr(accuracy, name).get("missing")
+        for name in ("eager", "converted", "host", "device")
+    }
+    parts: dict[str, object] = {**rungs, "operators": run.operators}
+    if isinstance(run.memory, Memory):
+        parts |= {name: getattr(run.memory, name) for name in run.memory.__struct_fields__}
+    found = []
+    for name, value in parts.items():
+        reason = value.missing if isinstance(value, Missing) else value if isinstance(value, str) else None
+        if reason is not None:
+            found.append((name, reason))
+    return found
+
+
+def conditions(runs: Sequence[Run]) -> Section:
+    """Readings before the first and after the last run."""
+    before, after = runs[0].conditions.before, runs[-1].conditions.after
+    rows = []
+    for name in dict.fromkeys([*before, *after]):
+        cells = []
+        for readings in (before, after):
+            reading = readings.get(name)
+            if reading is None:
+                cells.append("")
+            elif reading.missing is not None:
+                cells.append(f"not measured: {reading.missing}")
+            elif isinstance(reading.value, int | float) and reading.unit is not None:
+                cells.append(format_quantity(reading.value, reading.unit))
+            else:
+                cells.append(str(reading.value))
+        rows.append((name, *cells))
+    spec = runs[0].spec
+    how = (
+        f"{spec.threads} thread{'s' if spec.threads > 1 else ''}, {spec.warmup} warm-up inferences, "
+        f"{spec.iterations[0]} to {spec.iterations[1]} measured"
+    )
+    if spec.agreement is not None:
+        how += f", stopped once {spec.agreement.window} agree within {spec.agreement.spread:.1%}"
+    return Section("Conditions", (how + ".",), ("reading", "before", "after"), tuple(rows))

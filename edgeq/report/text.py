@@ -1,0 +1,21 @@
+"""Sections for a terminal."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from edgeq.report.section import Section
+
+
+def render_text(sections: Sequence[Section]) -> str:
+    """The sections as plain text: titles, sentences, and tables with aligned columns."""
+    parts = []
+    for section in sections:
+        parts.append(section.title + "\n" + "-" * len(section.title))
+        parts += section.sentences
+        if section.rows:
+            parts.append(
+                tabulate(section.rows, headers=section.header, tablefmt="simple", disable_numparse=True)
+            )
+        parts.append("")
+    return "\n".join(parts)

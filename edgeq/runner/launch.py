@@ -1,0 +1,116 @@
+"""Puts the runner on a device and runs jobs there: one job, one process, one result document."""
+
+import signal
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from edgeq.devices.deploy import deploy_folder, make_run_folder
+from edgeq.devices.link import Link, Progress, printable
+from edgeq.errors import RunnerError
+from edgeq.runner.build import RunnerBundle
+from edgeq.runner.job import Job, Result
+
+# The runner ends itself at the job's deadline; the link waits this much longer for it to say so.
+_GRACE_SECONDS = 60
+
+
+class Launcher(AbstractContextManager["Launcher"]):
+    """The runner on one device, deployed on entry; its run folder is removed on exit."""
+
+    def __init__(
+        self, link: Link, bundle: RunnerBundle, work_folder: str, progress: Progress | None = None
+    ) -> None:
+        self._link = link
+        self._bundle = bundle
+        self._root = work_folder
+        self._progress = progress
+        self._stack = ExitStack()
+        self._libraries = self._runner = self._folder = ""
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        """Deploy what is not there yet.
+
+        Raises:
+            DeployError, DeviceUnreachable: as the link says.
+        """
+        self._libraries = self.deploy(library_files(self._bundle))
+        runner = self.deploy({self._bundle.runner.name: self._bundle.runner})
+        self._runner = f"{runner}/{self._bundle.runner.name}"
+        self._folder = self._stack.enter_context(make_run_folder(self._link, self._root))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def deploy(self, files: Mapping[str, Path]) -> str:
+        """Put `files` into the device's store and return their folder; what is there is not sent again."""
+        return deploy_folder(self._link, self._root, files, self._progress)
+
+    def run_path(self, name: str) -> str:
+        """A path in the run folder, for what a job writes."""
+        return f"{self._folder}/{name}"
+
+    def pull(self, remote: str) -> bytes:
+        """Content of a file that a job wrote."""
+        with tempfile.TemporaryDirectory(prefix="edgeq-pull-") as folder:
+            local = Path(folder) / "file"
+            self._link.pull(remote, local, timeout=600, progress=self._progress)
+            return local.read_bytes()
+
+    def run(self, job: Job) -> Result:
+        """Run one job to its end.
+
+        Raises:
+            RunnerError: the runner failed (its stage and ExecuTorch's error are named) or died.
+            DeviceUnreachable: the link broke, or the runner did not end in time.
+        """
+        self._count += 1
+        job_path, result_path = (self.run_path(f"{kind}-{self._count}.json") for kind in ("job", "result"))
+        with tempfile.TemporaryDirectory(prefix="edgeq-job-") as folder:
+            local = Path(folder) / "job.json"
+            local.write_bytes(msgspec.json.encode(job))
+            self._link.push(local, job_path, timeout=60)
+        argv = ("env", f"LD_LIBRARY_PATH={self._libraries}", self._runner, job_path, result_path)
+        answer = self._link.run(argv, timeout=job.deadline + _GRACE_SECONDS)
+        if answer.exit_code not in (0, 1):
+            said = printable(answer.stderr).strip()[-1000:] or "nothing"
+            raise RunnerError(
+                f"the runner {_ending(answer.exit_code)} in the {job.kind} pass; it said: {said}"
+            )
+        result = self._decode(self.pull(result_path))
+        if result.error is not None:
+            error = result.error
+            raise RunnerError(f"{error.name} at the stage {error.stage!r} ({job.kind} pass): {error.message}")
+        return result
+
+    def _decode(self, document: bytes) -> Result:
+        try:
+            result = msgspec.json.decode(document, type=Result)
+        except msgspec.DecodeError as error:
+            raise RunnerError(f"the runner's result is not one: {error}") from error
+        if result.executorch != self._bundle.executorch:
+            raise RunnerError(
+                f"the runner on the device is built for ExecuTorch {result.executorch}, "
+                f"{self._bundle.executorch} was deployed"
+            )
+        return result
+
+
+def library_files(bundle: RunnerBundle) -> dict[str, Path]:
+    """ExecuTorch's libraries as files to deploy, by name."""
+    return {library.name: library for library in bundle.libraries}
+
+
+def _ending(exit_code: int) -> str:
+    if exit_code > 128:
+        try:
+            return f"was ended by {signal.Signals(exit_code - 128).name}"
+        except ValueError:
+            pass
+    return f"ended with exit code {exit_code}"

@@ -1,0 +1,60 @@
+"""Conditions taken apart. Raspberry Pi texts are written from documentation (the kernel's of sysfs, Raspberry
+Pi's of vcgencmd), not recorded."""
+
+import pytest
+
+from edgeq.devices import conditions
+from edgeq.results.records import Reading
+
+CPU = "/sys/devices/system/cpu"
+ZONE = "/sys/class/thermal/thermal_zone"
+
+
+def test_governor_of_all_cores_is_one_reading():
+    text = "".join(f"{CPU}/cpu{n}/cpufreq/scaling_governor:ondemand\n" for n in range(4))
+    assert conditions.parse_governors(text) == {"governor": Reading(value="ondemand")}
+
+
+def test_different_governors_are_all_named():
+    text = f"{CPU}/cpu0/cpufreq/scaling_governor:schedutil\n{CPU}/cpu4/cpufreq/scaling_governor:performance"
+    assert conditions.parse_governors(text)["governor"].value == "performance, schedutil"
+
+
+def test_clock_of_each_core_is_in_hertz():
+    text = f"{CPU}/cpu0/cpufreq/scaling_cur_freq:1500000\n{CPU}/cpu1/cpufreq/scaling_cur_freq:2400000"
+    assert conditions.parse_clocks(text) == {
+        "clock.cpu0": Reading(value=1_500_000_000, unit="Hz"),
+        "clock.cpu1": Reading(value=2_400_000_000, unit="Hz"),
+    }
+
+
+def test_zones_are_named_by_type_and_numbered_when_they_share_it():
+    text = f"{ZONE}0/type:cpu-thermal\n{ZONE}1/type:cpu-thermal\n{ZONE}0/temp:48312\n{ZONE}1/temp:-1500\n"
+    assert conditions.parse_temperatures(text) == {
+        "temperature.cpu-thermal": Reading(value=48.312, unit="degC"),
+        "temperature.cpu-thermal.1": Reading(value=-1.5, unit="degC"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("throttled=0x0", "0x0 (none now)"),
+        ("throttled=0x50005", "0x50005 (undervoltage, throttled)"),
+        ("throttled=0x80008", "0x80008 (soft temperature limit)"),
+        ("throttled=0x20000", "0x20000 (none now)"),
+    ],
+)
+def test_throttling_tells_what_holds_now(text, value):
+    assert conditions.parse_throttling(text)["throttling"].value == value
+
+
+def test_load_is_that_of_the_last_minute():
+    assert conditions.parse_load("0.52 0.58 0.59 1/467 12345") == {"load": Reading(value=0.52, unit="1")}
+
+
+@pytest.mark.parametrize("name", conditions.PARSERS)
+def test_nothing_answered_is_a_reason_and_never_a_number(name):
+    (reading,) = conditions.PARSERS[name]("").values()
+    assert reading.value is None
+    assert reading.missing
