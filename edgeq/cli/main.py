@@ -1,6 +1,7 @@
 """The `edgeq` command: the only place that prints errors and picks exit codes; commands load when used."""
 
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -23,6 +24,8 @@ class LazyGroup(click.Group):
         "export": ("edgeq.cli.export", "Turn a workload into artifacts, one for each recipe."),
         "bench": ("edgeq.cli.bench", "Measure artifacts, or .pte files made elsewhere, on devices."),
         "report": ("edgeq.cli.report", "Show or convert a stored report."),
+        "runs": ("edgeq.cli.store", "List, show, import or export stored runs."),
+        "history": ("edgeq.cli.history", "Show a quantity over time, and where it changed."),
         "inspect": ("edgeq.cli.inspect", "Show what is in an artifact."),
         "device": ("edgeq.cli.device", "List devices, or show one."),
         "doctor": ("edgeq.cli.doctor", "Check that this machine has what edgeq needs."),
@@ -72,7 +75,7 @@ def main() -> NoReturn:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout has gone (`edgeq ... | head`); Python must not try to flush it again.
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         click.echo(f"error: {error.strerror or error}: {error.filename or 'on this machine'}", err=True)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from edgeq.cache import write_atomic
 from edgeq.cli.main import print_error
 from edgeq.cli.terminal import Terminal
 from edgeq.devices.profile import DeviceProfile, load_profile
 from edgeq.errors import EdgeqError, InputError
 from edgeq.measure.passes import Subject
 from edgeq.measure.session import Choices, Outcome, Sessions
-from edgeq.report.files import write_report
+from edgeq.report.files import MARKDOWN, write_report
 from edgeq.report.sections import report_sections
 from edgeq.report.text import render_text
 from edgeq.results.records import Run, encode_report
@@ -90,20 +91,12 @@ def measure_on_devices(
 ) -> None:
     """Measure all subjects on all devices in parallel, print the tables, and write the reports.
 
+    Exits with the code of the first Run that failed, after all have been measured.
+
     Raises:
-        EdgeqError: the first failure that is not of a Run, or the first one that is; all are printed.
+        EdgeqError: nothing could be measured, because what was asked cannot be done.
     """
-    runs: dict[str, list[Run]] = {profile.name: [] for profile in profiles}
-    errors: list[EdgeqError] = []
-
-    def keep(name: str, outcome: Outcome) -> None:
-        runs[name].append(outcome.run)
-        if out is not None:
-            write_report(out / name, runs[name])
-        if outcome.error is not None:
-            errors.append(outcome.error)
-            print_error(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
-
+    book = _Book(profiles, out)
     sessions = Sessions()
     with concurrent.futures.ThreadPoolExecutor(len(profiles)) as pool:
         jobs = [
@@ -114,7 +107,7 @@ def measure_on_devices(
                 choices,
                 announce=_prefixed(terminal, profile.name),
                 progress=partial(terminal.progress, profile.name),
-                keep=partial(keep, profile.name),
+                keep=partial(book.keep, profile.name),
             )
             for profile in profiles
         ]
@@ -124,21 +117,38 @@ def measure_on_devices(
         except BaseException:
             sessions.abort()
             raise
-    _show([run for each in runs.values() for run in each], runs, json_file)
-    if out is not None:
-        terminal.announce(f"reports: {', '.join(str(out / name / 'report.md') for name in runs)}")
-    if errors:
-        sys.exit(errors[0].exit_code)
+    book.show(terminal, json_file)
+    if book.errors:
+        sys.exit(book.errors[0].exit_code)
 
 
-def _show(everything: list[Run], by_device: dict[str, list[Run]], json_file: Path | None) -> None:
-    from edgeq.cache import write_atomic
+class _Book:
+    """The runs of one command by device: written as they come, shown at the end."""
 
-    for each in by_device.values():
-        if each:
-            click.echo(render_text(report_sections(each)))
-    if json_file is not None:
-        write_atomic(json_file, encode_report(everything))
+    def __init__(self, profiles: Sequence[DeviceProfile], out: Path | None) -> None:
+        self._runs: dict[str, list[Run]] = {profile.name: [] for profile in profiles}
+        self._out = out
+        self.errors: list[EdgeqError] = []
+
+    def keep(self, name: str, outcome: Outcome) -> None:
+        """Keep one Run of the device `name`; its error is printed at once."""
+        self._runs[name].append(outcome.run)
+        if self._out is not None:
+            write_report(self._out / name, self._runs[name])
+        if outcome.error is not None:
+            self.errors.append(outcome.error)
+            print_error(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
+
+    def show(self, terminal: Terminal, json_file: Path | None) -> None:
+        """Print the tables and say where the reports are."""
+        for runs in self._runs.values():
+            if runs:
+                click.echo(render_text(report_sections(runs)))
+        if json_file is not None:
+            write_atomic(json_file, encode_report([run for runs in self._runs.values() for run in runs]))
+        if self._out is not None:
+            reports = ", ".join(str(self._out / name / MARKDOWN) for name in self._runs)
+            terminal.announce(f"reports: {reports}")
 
 
 def _prefixed(terminal: Terminal, name: str) -> Callable[[str], None]:

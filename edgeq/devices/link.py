@@ -4,8 +4,9 @@ A link opens on first use, `close()` twice is fine, and every call has a deadlin
 happens once, inside the link. Output is bytes: a device's text is hostile until decoded with care.
 """
 
+import secrets
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol, Self
 
 from edgeq.errors import DeviceError
@@ -70,3 +71,9 @@ def printable(data: bytes) -> str:
     """Device text for a person: UTF-8 where it is, and no control characters but newline and tab."""
     text = data.decode("utf-8", errors="replace")
     return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+
+
+def beside(remote: str) -> str:
+    """A name that nobody has in the folder of `remote`, for a file that is not whole yet."""
+    path = PurePosixPath(remote)
+    return str(path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}"))

@@ -4,8 +4,9 @@ A profile is a TOML file named after the device. Shipped ones lie in `device_pro
 the user's own is a profile too. Unknown keys and wrong types are errors that name the file and the key.
 """
 
+import platform
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -21,16 +22,15 @@ class ProfilePart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class BoardSpec(ProfilePart, frozen=True, kw_only=True, tag="board"):
     """A booted arm64 Linux under qemu-system-aarch64, reached over SSH on the loopback interface.
 
+    It has one core, and its clock counts instructions: a nanosecond of guest time is an instruction.
+
     Attributes:
         cpu: QEMU's name of the core, e.g. `cortex-a76`.
-        clock: `instructions` (`-icount shift=0`, one core: a nanosecond of guest time is an instruction)
-            or `none` (free running; no clock worth a number).
-        memory_mib: memory of the machine, MiB.
+        memory_mib: memory of the machine, MiB; 256 at least, the board's files live in it.
     """
 
     cpu: str
-    clock: Literal["instructions", "none"] = "instructions"
-    memory_mib: int = 512
+    memory_mib: Annotated[int, msgspec.Meta(ge=256)] = 512
 
 
 class SshSpec(ProfilePart, frozen=True, kw_only=True, tag="ssh"):
@@ -54,12 +54,15 @@ class Limits(ProfilePart, frozen=True, kw_only=True):
 
 
 class DeviceProfile(ProfilePart, frozen=True, kw_only=True):
-    """One device. `name` comes from the file's name; `work_folder` is where edgeq keeps its files on it."""
+    """One device. `name` comes from the file's name.
+
+    `work_folder` is where edgeq keeps its files on it: an absolute path, a folder of edgeq's own.
+    """
 
     schema: Literal[1]
     description: str
     link: BoardSpec | SshSpec | LocalSpec
-    work_folder: str = "/var/tmp/edgeq"  # noqa: S108 - on the device; made with mode 0700
+    work_folder: Annotated[str, msgspec.Meta(pattern="^/.*[^/]$")] = "/var/tmp/edgeq"  # noqa: S108 - made 0700
     limits: Limits = Limits()
     sources: tuple[str, ...] = ()
     name: str = ""
@@ -68,6 +71,18 @@ class DeviceProfile(ProfilePart, frozen=True, kw_only=True):
     def kind(self) -> Literal["hardware", "emulated"]:
         """Whether its numbers come from real silicon."""
         return "emulated" if isinstance(self.link, BoardSpec) else "hardware"
+
+    @property
+    def clock(self) -> Literal["wall", "instructions"]:
+        """What the device's monotonic clock counts: nanoseconds, or instructions."""
+        return "instructions" if isinstance(self.link, BoardSpec) else "wall"
+
+    @property
+    def arch(self) -> str | None:
+        """The machine's name as `uname -m` gives it, where it is known before the device is reached."""
+        if isinstance(self.link, BoardSpec):
+            return "aarch64"
+        return platform.machine() if isinstance(self.link, LocalSpec) else None
 
 
 def load_profile(name: str) -> DeviceProfile:

@@ -55,6 +55,14 @@ def check_outputs(reference: Samples, got: Samples, *, quantized: bool) -> Outpu
     )
 
 
+def is_constant(samples: Samples) -> bool:
+    """Whether several samples gave the same outputs, up to the rounding of FP32 (1e-6 of their size)."""
+    if len(samples) < 2:
+        return False
+    columns = [np.stack(column).astype(np.float64) for column in zip(*samples, strict=True)]
+    return all(np.all(np.ptp(column, axis=0) <= 1e-6 * np.abs(column).max(initial=0)) for column in columns)
+
+
 def _same_special(reference: Array, got: Array) -> bool:
     """Whether NaN and the infinities stand in the same places."""
     ours, theirs = (np.where(np.isfinite(array), 0.0, array) for array in (reference, got))

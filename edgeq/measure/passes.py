@@ -13,7 +13,7 @@ from edgeq.measure.etdump import read_etdump
 from edgeq.measure.latency import Clock, latency_series, ticks_to_unit
 from edgeq.measure.memory import memory_parts
 from edgeq.measure.operators import operator_table
-from edgeq.measure.outputs import check_outputs
+from edgeq.measure.outputs import check_outputs, is_constant
 from edgeq.measure.reference import Reference
 from edgeq.results.records import Memory, Metrics, Missing, Operator, OutputCheck, RunWarning, Series, Spec
 from edgeq.results.stats import summarize
@@ -22,8 +22,13 @@ from edgeq.runner.launch import Launcher
 
 # Traced inferences; the runner warms up untraced ones before.
 _TRACED = 5
+_CONSTANT = RunWarning(
+    code="constant-reference",
+    message="the reference outputs are the same for every sample, so that the output check proves little; "
+    "untrained networks do that when their signals die out",
+)
 _NOT_ASKED = Missing(missing="not asked for")
-_INPUTS, _EVALUATION = "inputs.safetensors", "evaluation.safetensors"
+_PROGRAM, _INPUTS, _EVALUATION = "model.pte", "inputs.safetensors", "evaluation.safetensors"
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,13 @@ class Passes:
             MeasurementError: the outputs are not those of the reference.
             RunnerError, DeployError, DeviceUnreachable: as the device says.
         """
-        folder = self._launcher.deploy(
-            {"model.pte": self._subject.artifact.program, _INPUTS: self._reference.inputs}
-        )
+        # Two sets: artifacts of one workload share their inputs, which are then sent once.
+        program = self._launcher.deploy({_PROGRAM: self._subject.artifact.program})
+        inputs = self._launcher.deploy({_INPUTS: self._reference.inputs})
         latency = Job(
             kind="latency",
-            program=f"{folder}/model.pte",
-            inputs=f"{folder}/{_INPUTS}",
+            program=f"{program}/{_PROGRAM}",
+            inputs=f"{inputs}/{_INPUTS}",
             threads=self._spec.threads,
             cpus=self._spec.cpus,
             warmup=self._spec.warmup,
@@ -112,8 +117,11 @@ class Passes:
 
     def _outputs(self, job: Job) -> None:
         got = self._run_outputs(job)
-        check = check_outputs(read_samples(self._reference.outputs), got, quantized=self._reference.quantized)
+        reference = read_samples(self._reference.outputs)
+        check = check_outputs(reference, got, quantized=self._reference.quantized)
         self.findings.outputs = check
+        if is_constant(reference):
+            self.findings.warnings.append(_CONSTANT)
         if not check.within:
             sqnr = "" if check.sqnr_db is None else f" (SQNR {check.sqnr_db:.1f} dB)"
             raise MeasurementError(

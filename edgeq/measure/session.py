@@ -4,7 +4,6 @@ A device that fails costs its own runs only; a run that fails is a Run too, with
 """
 
 import datetime
-import platform
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from edgeq.devices.deploy import store_path
 from edgeq.devices.link import Link, Progress
 from edgeq.devices.opening import open_device
 from edgeq.devices.probe import identify
-from edgeq.devices.profile import BoardSpec, DeviceProfile, LocalSpec
+from edgeq.devices.profile import BoardSpec, DeviceProfile
 from edgeq.errors import EdgeqError, InputError
 from edgeq.measure.latency import default_spec
 from edgeq.measure.passes import Findings, Passes, Subject
@@ -81,11 +80,10 @@ def prepare_device(profile: DeviceProfile, announce: Announce) -> None:
     Raises:
         HostError, BuildError: a tool is missing, or a build failed.
     """
-    arch = _known_arch(profile)
-    if arch is not None:
-        build_runner(EXECUTORCH, arch, announce=announce)
+    if profile.arch is not None:
+        build_runner(EXECUTORCH, profile.arch, announce=announce)
     if isinstance(profile.link, BoardSpec):
-        find_image()
+        find_image(announce)
 
 
 class Sessions:
@@ -164,8 +162,7 @@ class _Session:
             subject.artifact.program: find_reference(subject.artifact, _version(subject))
             for subject in subjects
         }
-        arch = _known_arch(profile)
-        bundles = {} if arch is None else _build(subjects, arch, announce)
+        bundles = {} if profile.arch is None else _build(subjects, profile.arch, announce)
         preload = {
             f"{store_path(profile.work_folder, library_files(bundle))}/{library.name}": library
             for bundle in bundles.values()
@@ -198,13 +195,6 @@ class _Session:
 def _version(subject: Subject) -> str:
     """ExecuTorch release to run the subject with; for one made elsewhere, the one edgeq is tested with."""
     return subject.artifact.info.executorch or EXECUTORCH
-
-
-def _known_arch(profile: DeviceProfile) -> str | None:
-    """Architecture of a device before it was opened; None when only the device itself can tell."""
-    if isinstance(profile.link, BoardSpec):
-        return "aarch64"
-    return platform.machine() if isinstance(profile.link, LocalSpec) else None
 
 
 def _build(subjects: Sequence[Subject], arch: str, announce: Announce) -> dict[str, RunnerBundle]:

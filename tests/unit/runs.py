@@ -42,27 +42,26 @@ SPEC = Spec(
     passes=("latency", "operators", "outputs"),
 )
 
+CONVOLUTION = Operator(
+    name="Convolution",
+    kernel="Convolution (NHWC, F32) IGEMM #1",
+    module="features.0",
+    delegated=True,
+    precision="fp32",
+    count=1,
+    total=150.0,
+    unit="insn",
+)
+
 
 def make_run(
     recipe="fp32", *, name="digits", latency=(200.0, 202.0, 204.0), rss_peak=8_000_000, **changes
 ) -> Run:
-    rungs = {"top1": 0.98}
     run = Run(
         id="0" * 32,
         created="2026-11-23T12:00:00+00:00",
         status="ok",
-        artifact=ArtifactInfo(
-            name=name,
-            recipe=recipe,
-            sha256="ab" * 32,
-            bytes=1000 if recipe == "fp32" else 300,
-            executorch="1.5.1",
-            torch="2.13.0",
-            delegation=Delegation(
-                delegated=9, total=10, left_out=(LeftOut(op="aten.mean.dim", count=1, reason="no keepdim"),)
-            ),
-            accuracy=Accuracy(eager=rungs, converted=rungs, host=rungs, device=rungs),
-        ),
+        artifact=make_artifact(name, recipe),
         device=DEVICE,
         spec=SPEC,
         conditions=Conditions(
@@ -81,18 +80,7 @@ def make_run(
             rss_start=3_000_000,
             rss_peak=rss_peak,
         ),
-        operators=(
-            Operator(
-                name="Convolution",
-                kernel="Convolution (NHWC, F32) IGEMM #1",
-                module="features.0",
-                delegated=True,
-                precision="fp32",
-                count=1,
-                total=150.0,
-                unit="insn",
-            ),
-        ),
+        operators=(CONVOLUTION,),
         outputs=OutputCheck(
             within=True,
             max_abs_error=0.001,
@@ -103,6 +91,22 @@ def make_run(
         ),
     )
     return replace(run, **changes)
+
+
+def make_artifact(name, recipe) -> ArtifactInfo:
+    rungs = {"top1": 0.98}
+    return ArtifactInfo(
+        name=name,
+        recipe=recipe,
+        sha256="ab" * 32,
+        bytes=1000 if recipe == "fp32" else 300,
+        executorch="1.5.1",
+        torch="2.13.0",
+        delegation=Delegation(
+            delegated=9, total=10, left_out=(LeftOut(op="aten.mean.dim", count=1, reason="no keepdim"),)
+        ),
+        accuracy=Accuracy(eager=rungs, converted=rungs, host=rungs, device=rungs),
+    )
 
 
 def hide_memory(run: Run) -> Run:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgeq.measure.outputs import BOUND_FP32, BOUND_QUANTIZED, check_outputs
+from edgeq.measure.outputs import BOUND_FP32, BOUND_QUANTIZED, check_outputs, is_constant
 
 
 def _samples(*arrays):
@@ -93,3 +93,9 @@ def test_top1_agreement_counts_samples_and_not_ties_of_value():
 def test_images_are_not_classes():
     reference = [(np.ones((1, 3, 4, 4), dtype=np.float32),)]
     assert check_outputs(reference, reference, quantized=False).top1_agreement is None
+
+
+def test_outputs_that_do_not_depend_on_the_input_are_seen():
+    assert is_constant(_samples([[1.0, 2.0]], [[1.0, 2.0 + 1e-7]]))
+    assert not is_constant(_samples([[1.0, 2.0]], [[1.0, 2.1]]))
+    assert not is_constant(_samples([[1.0, 2.0]]))

@@ -1,0 +1,118 @@
+"""The state of a device around a measurement: clocks, temperature, load; readings, or reasons for none."""
+
+import re
+from collections.abc import Callable
+
+from edgeq.devices.batch import ask_all
+from edgeq.devices.link import Link
+from edgeq.devices.probe import parse_meminfo
+from edgeq.results.records import Reading
+
+_CPUFREQ = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq"
+_ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
+
+# Prints `path:content` lines where there are several files of a kind.
+_QUESTIONS = {
+    "governor": f"grep -H . {_CPUFREQ}/scaling_governor",
+    "clock": f"grep -H . {_CPUFREQ}/scaling_cur_freq",
+    "temperature": f"grep -H . {_ZONES}/type {_ZONES}/temp",
+    "throttling": "vcgencmd get_throttled",
+    "load": "cat /proc/loadavg",
+    "memory": "cat /proc/meminfo",
+}
+
+# Bits of `vcgencmd get_throttled`: Raspberry Pi documentation, "vcgencmd". What has happened since boot
+# (bits 16 to 19) is kept in the number that stands in front.
+_THROTTLE_BITS = {0: "undervoltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+
+
+def read_conditions(link: Link) -> dict[str, Reading]:
+    """The device's conditions now, by name; asked in one command.
+
+    Names: `governor`, `clock.cpuN` (Hz), `temperature.ZONE` (degC), `throttling`, `load` (last minute's),
+    `memory_available` (B). `clock` and `temperature` stand alone when there are none, with the reason.
+
+    Raises:
+        DeviceUnreachable: the link broke.
+    """
+    answers = ask_all(link, _QUESTIONS)
+    readings: dict[str, Reading] = {}
+    for name, parse in PARSERS.items():
+        readings |= parse(answers[name])
+    return readings
+
+
+def parse_governors(text: str) -> dict[str, Reading]:
+    """Frequency governors; several different ones are joined."""
+    names = sorted(set(_by_path(text).values()))
+    return {"governor": Reading(value=", ".join(names)) if names else _no_cpufreq()}
+
+
+def parse_clocks(text: str) -> dict[str, Reading]:
+    """Clock of each core from cpufreq's kHz."""
+    return {
+        f"clock.{path.split('/')[5]}": Reading(value=int(khz) * 1000, unit="Hz")
+        for path, khz in sorted(_by_path(text).items())
+        if khz.isdigit()
+    } or {"clock": _no_cpufreq()}
+
+
+def parse_temperatures(text: str) -> dict[str, Reading]:
+    """Temperature of each thermal zone, from thousandths of a degree; zones of one type are numbered."""
+    content = _by_path(text)
+    readings: dict[str, Reading] = {}
+    for path, temperature in sorted(content.items()):
+        zone, _, kind = path.rpartition("/")
+        if kind != "temp" or not re.fullmatch(r"-?\d+", temperature):
+            continue
+        name = f"temperature.{content.get(f'{zone}/type', zone.rpartition('/')[2])}"
+        if name in readings:
+            name = f"{name}.{zone.rpartition('zone')[2]}"
+        readings[name] = Reading(value=int(temperature) / 1000, unit="degC")
+    return readings or {"temperature": Reading(missing="the kernel shows no thermal zone of this machine")}
+
+
+def parse_throttling(text: str) -> dict[str, Reading]:
+    """`vcgencmd get_throttled`: the number, and what it says about now."""
+    found = re.search(r"throttled=(0x[0-9a-fA-F]+)", text)
+    if not found:
+        return {"throttling": Reading(missing="vcgencmd is not there or does not answer")}
+    now = [word for bit, word in _THROTTLE_BITS.items() if int(found[1], 16) >> bit & 1]
+    return {"throttling": Reading(value=f"{found[1]} ({', '.join(now) or 'none now'})")}
+
+
+def parse_load(text: str) -> dict[str, Reading]:
+    """Load average of the last minute."""
+    found = re.match(r"(\d+\.\d+) ", text)
+    missing = Reading(missing="/proc/loadavg cannot be read")
+    return {"load": Reading(value=float(found[1]), unit="1") if found else missing}
+
+
+def parse_memory(text: str) -> dict[str, Reading]:
+    """Memory that a program can have without swapping."""
+    free = parse_meminfo(text).get("MemAvailable")
+    missing = Reading(missing="/proc/meminfo has no MemAvailable")
+    return {"memory_available": missing if free is None else Reading(value=free, unit="B")}
+
+
+PARSERS: dict[str, Callable[[str], dict[str, Reading]]] = {
+    "governor": parse_governors,
+    "clock": parse_clocks,
+    "temperature": parse_temperatures,
+    "throttling": parse_throttling,
+    "load": parse_load,
+    "memory": parse_memory,
+}
+
+
+def _by_path(text: str) -> dict[str, str]:
+    """`path:content` lines of `grep -H .`."""
+    return {
+        path: value.strip()
+        for path, colon, value in (line.partition(":") for line in text.splitlines())
+        if colon
+    }
+
+
+def _no_cpufreq() -> Reading:
+    return Reading(missing="the kernel has no cpufreq for this machine")

@@ -1,0 +1,51 @@
+"""Open the link that a device profile names: one opener for each kind of link."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from edgeq.devices.board import open_board
+from edgeq.devices.link import Link
+from edgeq.devices.local import LocalLink
+from edgeq.devices.profile import BoardSpec, DeviceProfile, LocalSpec, SshSpec
+from edgeq.devices.ssh import SshLink
+from edgeq.devices.ssh_client import SshTarget
+
+Announce = Callable[[str], None]
+
+
+def open_device(
+    profile: DeviceProfile,
+    *,
+    preload: Mapping[str, Path] | None = None,
+    announce: Announce | None = None,
+) -> AbstractContextManager[Link]:
+    """The link to a device, to be used in a `with` block.
+
+    Args:
+        profile: which device.
+        preload: what a device that is made on the spot (a board) has from the start: absolute path on it ->
+            file or folder here. Devices that exist do without. `deploy.store_path` says where a set belongs.
+        announce: called with a line when something that takes time begins.
+
+    Raises:
+        EdgeqError: as the kind of link does, some of it only when the link is first used.
+    """
+    return OPENERS[type(profile.link)](profile.link, preload=preload or {}, announce=announce)
+
+
+def _open_ssh(spec: SshSpec, **_: object) -> AbstractContextManager[Link]:
+    key, known_hosts = (Path(name).expanduser() if name else None for name in (spec.key, spec.known_hosts))
+    return SshLink(SshTarget(spec.host, spec.port, spec.user, key, known_hosts))
+
+
+def _open_local(_spec: LocalSpec, **_: object) -> AbstractContextManager[Link]:
+    return LocalLink()
+
+
+# Each opener takes the spec of the type that it stands under, and `preload` and `announce` by name.
+OPENERS: dict[type, Callable[..., AbstractContextManager[Link]]] = {
+    BoardSpec: open_board,
+    SshSpec: _open_ssh,
+    LocalSpec: _open_local,
+}
