@@ -19,7 +19,7 @@ class Job(Record, frozen=True, kw_only=True):
     """One pass of one program. Paths are on the device.
 
     Attributes:
-        pass_: `latency` (load, init, first, warm-up, measured), `outputs` (every sample once, outputs kept)
+        kind: `latency` (load, init, first, warm-up, measured), `outputs` (every sample once, outputs kept)
             or `operators` (the method loaded with an event tracer, `iterations[0]` traced inferences).
         inputs: safetensors file with keys `"{sample}.{index}"`; samples are taken in turn.
         outputs: safetensors file to write in the `outputs` pass.
@@ -34,7 +34,7 @@ class Job(Record, frozen=True, kw_only=True):
     """
 
     schema: int = JOB_SCHEMA
-    pass_: Pass = msgspec.field(name="pass")
+    kind: Pass = msgspec.field(name="pass")
     program: str
     inputs: str
     method: str = "forward"
@@ -85,7 +85,7 @@ class Result(Record, frozen=True, kw_only=True):
     """What the runner measured in one pass."""
 
     schema: int
-    pass_: Pass = msgspec.field(name="pass")
+    kind: Pass = msgspec.field(name="pass")
     status: Literal["ok", "failed"]
     error: RunnerFailure | None = None
     executorch: str

@@ -1,0 +1,167 @@
+#include "guard.h"
+
+#include "result.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace edgeq {
+namespace {
+
+constexpr int kScratchFiles = 4;
+
+// Everything the handler reads is prepared before: it may call only async-signal-safe functions.
+std::atomic<const char*> stage{"job"};
+char result_path[PATH_MAX];
+char part_path[PATH_MAX];
+char document_head[512];  // up to the stage's name
+char document_tail[256];  // after the error's message
+char fatal_message[256];
+char scratch[kScratchFiles][PATH_MAX];
+alignas(16) char signal_stack[64 * 1024];
+
+struct Signal {
+  int number;
+  const char* name;
+  const char* message;
+};
+
+constexpr Signal kSignals[] = {
+    {SIGSEGV, "SIGSEGV", "crashed inside ExecuTorch: invalid memory access; the program is probably damaged"},
+    {SIGBUS, "SIGBUS", "crashed inside ExecuTorch: bus error; the program is damaged, or shrank while it was read"},
+    {SIGILL, "SIGILL", "crashed: this core does not have an instruction that a library uses"},
+    {SIGFPE, "SIGFPE", "crashed inside ExecuTorch: arithmetic error; the program is probably damaged"},
+    {SIGABRT, "SIGABRT", "aborted inside ExecuTorch"},
+    {SIGALRM, "DeadlineExceeded", "the deadline of the job passed"},
+    {SIGTERM, "SIGTERM", "ended by a signal"},
+    {SIGINT, "SIGINT", "ended by a signal"},
+    {SIGHUP, "SIGHUP", "ended by a signal: the client hung up"},
+};
+
+void put(int file, const char* text) {
+  size_t left = std::strlen(text);
+  while (left > 0) {
+    const ssize_t written = write(file, text, left);
+    if (written <= 0) {
+      return;
+    }
+    text += written;
+    left -= static_cast<size_t>(written);
+  }
+}
+
+void write_failure(const Signal& signal, const char* message) {
+  const int file = open(part_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file < 0) {
+    return;
+  }
+  put(file, document_head);
+  put(file, stage.load());
+  put(file, "\",\"name\":\"");
+  put(file, signal.name);
+  put(file, "\",\"message\":\"");
+  put(file, message);
+  put(file, document_tail);
+  if (close(file) == 0) {
+    rename(part_path, result_path);
+  }
+}
+
+void on_signal(int number) {
+  // A second fault in here, or a file system that hangs, ends the process by the signal itself.
+  std::signal(SIGALRM, SIG_DFL);
+  alarm(10);
+  const Signal* signal = &kSignals[0];
+  for (const Signal& candidate : kSignals) {
+    if (candidate.number == number) {
+      signal = &candidate;
+    }
+  }
+  const char* message = number == SIGABRT && fatal_message[0] ? fatal_message : signal->message;
+  for (const auto& path : scratch) {
+    if (path[0]) {
+      unlink(path);
+    }
+  }
+  if (result_path[0]) {
+    write_failure(*signal, message);
+  }
+  for (const char* text : {"edgeq-runner: ", stage.load(), ": ", signal->name, ": ", message, "\n"}) {
+    put(STDERR_FILENO, text);
+  }
+  _exit(1);
+}
+
+bool copy_path(char (&to)[PATH_MAX], const std::string& from) {
+  return static_cast<size_t>(std::snprintf(to, PATH_MAX, "%s", from.c_str())) < PATH_MAX;
+}
+
+}  // namespace
+
+void enter_stage(const char* name) { stage.store(name); }
+const char* current_stage() { return stage.load(); }
+
+void arm_guard(const std::string& path, const std::string& pass) {
+  std::snprintf(document_head, sizeof document_head,
+                R"({"schema":%d,"pass":"%s","status":"failed","error":{"stage":")", kResultSchema, pass.c_str());
+  std::snprintf(document_tail, sizeof document_tail, R"("},"executorch":"%s"})", EDGEQ_EXECUTORCH_VERSION);
+  if (copy_path(part_path, path + ".part")) {
+    copy_path(result_path, path);
+  }
+  arm_guard();
+}
+
+void arm_guard() {
+  // A stack of its own, so that an overflow of the ordinary one can be reported too.
+  stack_t stack{};
+  stack.ss_sp = signal_stack;
+  stack.ss_size = sizeof signal_stack;
+  sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_ONSTACK | static_cast<int>(SA_RESETHAND);
+  sigfillset(&action.sa_mask);
+  for (const Signal& signal : kSignals) {
+    sigaction(signal.number, &action, nullptr);
+  }
+  // A write beyond the file size limit shall be an error (EFBIG), not a signal.
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
+void set_deadline(unsigned seconds) { alarm(seconds); }
+
+void note_fatal(const char* message) {
+  size_t length = 0;
+  for (; *message && length + 1 < sizeof fatal_message; ++message) {
+    const auto letter = static_cast<unsigned char>(*message);
+    const bool plain = letter >= 0x20 && letter < 0x7f && letter != '"' && letter != '\\';
+    fatal_message[length++] = plain ? *message : ' ';
+  }
+  fatal_message[length] = '\0';
+}
+
+void register_scratch(const std::string& path) {
+  for (auto& entry : scratch) {
+    if (!entry[0]) {
+      copy_path(entry, path);
+      return;
+    }
+  }
+}
+
+void forget_scratch(const std::string& path) {
+  for (auto& entry : scratch) {
+    if (path == entry) {
+      entry[0] = '\0';
+    }
+  }
+}
+
+}  // namespace edgeq

@@ -1,0 +1,189 @@
+#include "job.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <initializer_list>
+#include <limits>
+#include <string_view>
+
+namespace edgeq {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kJobSchema = 1;
+constexpr int64_t kMostThreads = 1024;
+constexpr int64_t kMostCount = 1'000'000'000;
+constexpr int64_t kMostDeadline = 30 * 24 * 3600;
+
+[[noreturn]] void bad(const std::string& key, const std::string& problem) {
+  throw BadJob("job key '" + key + "': " + problem);
+}
+
+void check_keys(const json& object, const std::string& where, std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      std::string names;
+      for (const auto& name : known) {
+        names += (names.empty() ? "" : ", ") + std::string(name);
+      }
+      throw BadJob("unknown job key '" + where + key + "'; the keys are " + names);
+    }
+  }
+}
+
+const json& need(const json& object, const std::string& key) {
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    throw BadJob("job key '" + key + "' is missing");
+  }
+  return *found;
+}
+
+std::string text(const json& value, const std::string& key) {
+  if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
+    bad(key, "expected a text that is not empty, got " + value.dump());
+  }
+  return value.get<std::string>();
+}
+
+int64_t integer(const json& value, const std::string& key, int64_t least, int64_t most) {
+  // A number above the signed range is one of the unsigned kind.
+  const bool fits = value.is_number_integer() &&
+                    (!value.is_number_unsigned() ||
+                     value.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+  if (!fits || value.get<int64_t>() < least || value.get<int64_t>() > most) {
+    bad(key, "expected an integer from " + std::to_string(least) + " to " + std::to_string(most) + ", got " +
+                 value.dump());
+  }
+  return value.get<int64_t>();
+}
+
+double number(const json& value, const std::string& key) {
+  if (!value.is_number() || !std::isfinite(value.get<double>()) || value.get<double>() < 0) {
+    bad(key, "expected a number that is not negative, got " + value.dump());
+  }
+  return value.get<double>();
+}
+
+const json& pair(const json& value, const std::string& key) {
+  if (!value.is_array() || value.size() != 2) {
+    bad(key, "expected [least, most], got " + value.dump());
+  }
+  return value;
+}
+
+void read_pass(const json& document, Job& job) {
+  job.pass_name = text(need(document, "pass"), "pass");
+  if (job.pass_name == "latency") {
+    job.pass = Pass::latency;
+  } else if (job.pass_name == "outputs") {
+    job.pass = Pass::outputs;
+  } else if (job.pass_name == "operators") {
+    job.pass = Pass::operators;
+  } else {
+    bad("pass", "expected latency, outputs or operators, got '" + job.pass_name + "'");
+  }
+  const auto optional_path = [&](const char* key, Pass needed_by) {
+    const auto found = document.find(key);
+    if (found != document.end() && !found->is_null()) {
+      return text(*found, key);
+    }
+    if (job.pass == needed_by) {
+      bad(key, "the " + job.pass_name + " pass needs it");
+    }
+    return std::string();
+  };
+  job.outputs = optional_path("outputs", Pass::outputs);
+  job.etdump = optional_path("etdump", Pass::operators);
+}
+
+void read_bounds(const json& document, Job& job) {
+  if (const auto found = document.find("iterations"); found != document.end()) {
+    const json& bounds = pair(*found, "iterations");
+    job.least_iterations = static_cast<size_t>(integer(bounds[0], "iterations", 1, kMostCount));
+    job.most_iterations = static_cast<size_t>(integer(bounds[1], "iterations", 1, kMostCount));
+  }
+  if (const auto found = document.find("seconds"); found != document.end()) {
+    const json& bounds = pair(*found, "seconds");
+    job.least_seconds = number(bounds[0], "seconds");
+    job.most_seconds = number(bounds[1], "seconds");
+  }
+  if (job.least_iterations > job.most_iterations) {
+    bad("iterations", "the least is above the most");
+  }
+  if (job.least_seconds > job.most_seconds) {
+    bad("seconds", "the least is above the most");
+  }
+}
+
+void read_agreement(const json& document, Job& job) {
+  const auto found = document.find("agreement");
+  if (found == document.end() || found->is_null()) {
+    return;
+  }
+  if (!found->is_object()) {
+    bad("agreement", "expected an object, got " + found->dump());
+  }
+  check_keys(*found, "agreement.", {"window", "spread"});
+  job.agreement = Agreement{
+      static_cast<size_t>(integer(need(*found, "window"), "agreement.window", 2, kMostCount)),
+      number(need(*found, "spread"), "agreement.spread")};
+}
+
+void read_machine(const json& document, Job& job) {
+  const auto optional_integer = [&](const char* key, int64_t least, int64_t most, int64_t fallback) {
+    const auto found = document.find(key);
+    return found == document.end() ? fallback : integer(*found, key, least, most);
+  };
+  job.threads = static_cast<uint32_t>(optional_integer("threads", 1, kMostThreads, job.threads));
+  job.warmup = static_cast<size_t>(optional_integer("warmup", 0, kMostCount, static_cast<int64_t>(job.warmup)));
+  job.deadline = static_cast<unsigned>(optional_integer("deadline", 1, kMostDeadline, job.deadline));
+  if (const auto found = document.find("cpus"); found != document.end()) {
+    if (!found->is_array()) {
+      bad("cpus", "expected a list of core numbers, got " + found->dump());
+    }
+    for (const json& cpu : *found) {
+      job.cpus.push_back(static_cast<int>(integer(cpu, "cpus", 0, kMostThreads - 1)));
+    }
+  }
+}
+
+}  // namespace
+
+Job read_job(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    throw BadJob("cannot open job file " + path + ": " + std::strerror(errno));
+  }
+  const json document = json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded()) {
+    throw BadJob("job file " + path + " is not JSON");
+  }
+  if (!document.is_object()) {
+    throw BadJob("job file " + path + " holds no object");
+  }
+  check_keys(document, "", {"schema", "pass", "program", "inputs", "method", "outputs", "etdump", "threads", "cpus",
+                            "warmup", "iterations", "seconds", "agreement", "deadline"});
+  if (const json& schema = need(document, "schema"); schema != kJobSchema) {
+    bad("schema", "this runner reads " + std::to_string(kJobSchema) + ", got " + schema.dump());
+  }
+  Job job;
+  read_pass(document, job);
+  job.program = text(need(document, "program"), "program");
+  job.inputs = text(need(document, "inputs"), "inputs");
+  if (const auto found = document.find("method"); found != document.end()) {
+    job.method = text(*found, "method");
+  }
+  read_bounds(document, job);
+  read_agreement(document, job);
+  read_machine(document, job);
+  return job;
+}
+
+}  // namespace edgeq
