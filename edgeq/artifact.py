@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from edgeq.cache import file_sha256
 from edgeq.errors import ArtifactError
-from edgeq.results.records import Accuracy, ArtifactInfo, Delegation, Record
+from edgeq.results.records import Accuracy, ArtifactInfo, Delegation, Record, RunWarning
 
 MANIFEST_SCHEMA = 1
 PROGRAM, MANIFEST, INPUTS, OUTPUTS = "model.pte", "manifest.json", "inputs.safetensors", "outputs.safetensors"
@@ -72,6 +72,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     layers: tuple[QuantizedLayer, ...]
     delegation: Delegation
     accuracy: Accuracy
+    warnings: tuple[RunWarning, ...] = ()
 
 
 class Artifact(Record, frozen=True, kw_only=True):

@@ -20,8 +20,10 @@ from edgeq.results.stats import summarize
 from edgeq.runner.job import Job, Result
 from edgeq.runner.launch import Launcher
 
-# Traced inferences; the runner warms up untraced ones before.
-_TRACED = 5
+# Traced inferences: as many as this many ticks hold, since XNNPACK rounds each kernel to 1,000 ticks and a
+# mean over cheap ones averages that out; one is enough where a thousand ticks are nothing.
+_TRACED_TICKS, _TRACED_MOST = 50_000_000, 10
+_TRACE_WARMUP = 1
 _CONSTANT = RunWarning(
     code="constant-reference",
     message="the reference outputs are the same for every sample, so that the output check proves little; "
@@ -45,6 +47,11 @@ class Subject:
 
     artifact: Artifact
     evaluation: Evaluation | None = None
+
+
+def program_files(artifact: Artifact, reference: Reference) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Program and reference inputs as files to deploy; two sets, since artifacts may share their inputs."""
+    return {_PROGRAM: artifact.program}, {_INPUTS: reference.inputs}
 
 
 @dataclass
@@ -79,9 +86,7 @@ class Passes:
             MeasurementError: the outputs are not those of the reference.
             RunnerError, DeployError, DeviceUnreachable: as the device says.
         """
-        # Two sets: artifacts of one workload share their inputs, which are then sent once.
-        program = self._launcher.deploy({_PROGRAM: self._subject.artifact.program})
-        inputs = self._launcher.deploy({_INPUTS: self._reference.inputs})
+        program, inputs = map(self._launcher.deploy, program_files(self._subject.artifact, self._reference))
         latency = Job(
             kind="latency",
             program=f"{program}/{_PROGRAM}",
@@ -96,7 +101,7 @@ class Passes:
         if "latency" in self._spec.passes:
             self._latency(latency)
         if "operators" in self._spec.passes:
-            self._operators(replace(latency, kind="operators", iterations=(_TRACED, _TRACED)))
+            self._operators(replace(latency, kind="operators", warmup=_TRACE_WARMUP))
         if "outputs" in self._spec.passes:
             self._outputs(replace(latency, kind="outputs"))
             self._evaluate(replace(latency, kind="outputs"))
@@ -110,10 +115,11 @@ class Passes:
 
     def _operators(self, job: Job) -> None:
         etdump = self._launcher.run_path("trace.etdump")
-        self._launcher.run(replace(job, etdump=etdump))
         factor, unit = ticks_to_unit(self._clock)
+        traced = _traced_inferences(self.findings.series, factor)
+        self._launcher.run(replace(job, etdump=etdump, iterations=(traced, traced)))
         blocks = read_etdump(self._launcher.pull(etdump))
-        self.findings.operators = operator_table(blocks, _TRACED, factor, unit, self._reference.layers)
+        self.findings.operators = operator_table(blocks, traced, factor, unit, self._reference.layers)
 
     def _outputs(self, job: Job) -> None:
         got = self._run_outputs(job)
@@ -148,6 +154,14 @@ class Passes:
             local = Path(temporary) / "outputs.safetensors"
             local.write_bytes(self._launcher.pull(remote))
             return read_samples(local)
+
+
+def _traced_inferences(series: tuple[Series, ...], factor: float) -> int:
+    latency = next((s.values for s in series if s.name == "latency" and s.phase == "measured"), ())
+    if not latency:
+        return 1
+    ticks = summarize(latency).median / factor
+    return max(1, min(_TRACED_MOST, int(_TRACED_TICKS / max(ticks, 1.0))))
 
 
 def _not_agreed(result: Result, job: Job) -> RunWarning:

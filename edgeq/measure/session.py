@@ -21,12 +21,12 @@ from edgeq.devices.probe import identify
 from edgeq.devices.profile import BoardSpec, DeviceProfile
 from edgeq.errors import EdgeqError, InputError
 from edgeq.measure.latency import default_spec
-from edgeq.measure.passes import Findings, Passes, Subject
+from edgeq.measure.passes import Findings, Passes, Subject, program_files
 from edgeq.measure.reference import find_reference
 from edgeq.results.records import Conditions, DeviceInfo, Failure, Run, Spec
 from edgeq.runner import EXECUTORCH
 from edgeq.runner.build import RunnerBundle, build_runner
-from edgeq.runner.launch import Launcher, library_files
+from edgeq.runner.launch import Launcher, runner_files
 
 Announce = Callable[[str], None]
 
@@ -163,10 +163,16 @@ class _Session:
             for subject in subjects
         }
         bundles = {} if profile.arch is None else _build(subjects, profile.arch, announce)
+        sets = [files for bundle in bundles.values() for files in runner_files(bundle)]
+        sets += [
+            files
+            for subject in subjects
+            for files in program_files(subject.artifact, self._references[subject.artifact.program])
+        ]
         preload = {
-            f"{store_path(profile.work_folder, library_files(bundle))}/{library.name}": library
-            for bundle in bundles.values()
-            for library in bundle.libraries
+            f"{store_path(profile.work_folder, files)}/{name}": path
+            for files in sets
+            for name, path in files.items()
         }
         self._link: Link = stack.enter_context(open_device(profile, preload=preload, announce=announce))
         self._device = identify(self._link, profile)
@@ -226,7 +232,10 @@ def _run(
         memory=findings.memory,
         operators=findings.operators,
         outputs=findings.outputs,
-        warnings=tuple(findings.warnings),
+        warnings=(
+            *(subject.artifact.manifest.warnings if subject.artifact.manifest else ()),
+            *findings.warnings,
+        ),
     )
 
 

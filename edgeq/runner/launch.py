@@ -39,8 +39,7 @@ class Launcher(AbstractContextManager["Launcher"]):
         Raises:
             DeployError, DeviceUnreachable: as the link says.
         """
-        self._libraries = self.deploy(library_files(self._bundle))
-        runner = self.deploy({self._bundle.runner.name: self._bundle.runner})
+        runner, self._libraries = map(self.deploy, runner_files(self._bundle))
         self._runner = f"{runner}/{self._bundle.runner.name}"
         self._folder = self._stack.enter_context(make_run_folder(self._link, self._root))
         return self
@@ -102,9 +101,9 @@ class Launcher(AbstractContextManager["Launcher"]):
         return result
 
 
-def library_files(bundle: RunnerBundle) -> dict[str, Path]:
-    """ExecuTorch's libraries as files to deploy, by name."""
-    return {library.name: library for library in bundle.libraries}
+def runner_files(bundle: RunnerBundle) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Runner and ExecuTorch's libraries as files to deploy; two sets, since the libraries change rarely."""
+    return {bundle.runner.name: bundle.runner}, {library.name: library for library in bundle.libraries}
 
 
 def _ending(exit_code: int) -> str:

@@ -1,0 +1,145 @@
+"""Builds one artifact: quantize, verify, lower, verify, evaluate, write. Imports executorch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+
+from edgeq.artifact import (
+    INPUTS,
+    MANIFEST,
+    OUTPUTS,
+    PROGRAM,
+    Manifest,
+    QuantizedLayer,
+    Samples,
+    write_samples,
+)
+from edgeq.cache import file_sha256
+from edgeq.compile.accuracy import answer_with, evaluate_with
+from edgeq.compile.calibrate import Fingerprint, read_calibration
+from edgeq.compile.export import Announce, Order
+from edgeq.compile.host import HostProgram
+from edgeq.compile.lower import Lowered, lower_program
+from edgeq.compile.quantize import quantize_program
+from edgeq.compile.trace import trace_program
+from edgeq.compile.verify import find_layers, list_unquantized, verify_converted, verify_lowered
+from edgeq.errors import CalibrationError, ExportError
+from edgeq.results.records import Accuracy
+
+
+def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
+    """Write the artifact of `order` into `folder`.
+
+    Raises:
+        CalibrationError: the calibration set gave other samples than a moment ago.
+        ExportError, NotQuantizedError: the program could not be made as asked.
+    """
+    converted, layers = _convert(order, announce)
+    announce(f"{order.name}: lowering {order.recipe.name}")
+    lowered = _lower(order, converted, layers)
+    (folder / PROGRAM).write_bytes(lowered.program)
+    answer = answer_with(converted, order.subject)
+    host = HostProgram(folder / PROGRAM)
+    with torch.no_grad():
+        outputs = [tuple(t.contiguous().numpy() for t in answer(_tensors(row))) for row in order.reference]
+    _require_likeness(order, host, outputs)
+    write_samples(folder / INPUTS, order.reference)
+    write_samples(folder / OUTPUTS, outputs)
+    announce(f"{order.name}: evaluating {order.recipe.name}")
+    accuracy = _climb(order, converted, host)
+    manifest = _describe(order, folder, layers, lowered, accuracy)
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def _convert(order: Order, announce: Announce) -> tuple[torch.nn.Module, tuple[QuantizedLayer, ...]]:
+    layers = find_layers(order.program)
+    if not order.recipe.is_quantized:
+        return order.program.module(), list_unquantized(layers)
+    announce(f"{order.name}: quantizing {order.recipe.name}")
+    converted = quantize_program(order.program, order.recipe, _samples(order))
+    return converted, verify_converted(layers, converted, order.recipe)
+
+
+def _lower(order: Order, converted: torch.nn.Module, layers: tuple[QuantizedLayer, ...]) -> Lowered:
+    program = order.program
+    if order.recipe.is_quantized:
+        program = trace_program(converted, order.subject.args, order.subject)
+    lowered = lower_program(program, order.subject)
+    if order.recipe.is_quantized:
+        verify_lowered(layers, lowered, order.recipe)
+    return lowered
+
+
+def _samples(order: Order) -> Iterator[tuple[Any, ...]]:
+    """What runs through the observers: the surveyed set again, else (dynamic) the example inputs."""
+    if order.survey is None:
+        yield order.subject.args
+        return
+    fingerprint = Fingerprint()
+    for leaves in read_calibration(order.subject):
+        fingerprint.add(leaves)
+        yield order.subject.nest_inputs(leaves)
+    if fingerprint.result() != order.survey.calibration:
+        raise CalibrationError(
+            f"{order.name}: calibration() gave other samples when it was called again",
+            hint="draw them with a fixed seed, and build the generator anew in each call",
+        )
+
+
+def _require_likeness(order: Order, host: HostProgram, outputs: Samples) -> None:
+    """Run the program on this machine's runtime: it must work, and give what the converted model gives.
+
+    Only what would be plainly wrong is refused here; how close the outputs are is measured on the device.
+    """
+    for row, expected in zip(order.reference, outputs, strict=True):
+        got = [tensor.numpy() for tensor in host.run(_tensors(row))]
+        for spec, mine, theirs in zip(order.subject.outputs, expected, got, strict=True):
+            like = mine.shape == theirs.shape and mine.dtype == theirs.dtype
+            if not like or (np.isfinite(mine).all() and not np.isfinite(theirs).all()):
+                raise ExportError(
+                    f"{order.name}: the program gives {theirs.dtype}{list(theirs.shape)} for output "
+                    f"{spec.name!r}, the model {mine.dtype}{list(mine.shape)}; or it is not finite there",
+                    hint="this is a fault of the lowering; try fp32 to see whether the recipe matters",
+                )
+
+
+def _climb(order: Order, converted: torch.nn.Module, host: HostProgram) -> Accuracy:
+    subject = order.subject
+    return Accuracy(
+        eager=evaluate_with(subject, answer_with(subject.module, subject)),
+        converted=evaluate_with(subject, answer_with(converted, subject)),
+        host=evaluate_with(subject, host.run),
+        device={"missing": "not run on a device yet"},
+    )
+
+
+def _describe(
+    order: Order, folder: Path, layers: tuple[QuantizedLayer, ...], lowered: Lowered, accuracy: Accuracy
+) -> Manifest:
+    source = order.subject.workload.source
+    return Manifest(
+        name=order.name,
+        workload=source.name if source else order.subject.workload.name,
+        recipe=msgspec.to_builtins(order.recipe),
+        versions=order.versions,
+        program_sha256=file_sha256(folder / PROGRAM),
+        program_bytes=len(lowered.program),
+        weights_sha256=order.weights_sha256,
+        inputs=order.subject.inputs,
+        outputs=order.subject.outputs,
+        reference_samples=len(order.reference),
+        reference_sha256={name: file_sha256(folder / name) for name in (INPUTS, OUTPUTS)},
+        calibration=order.survey.calibration if order.survey else None,
+        layers=layers,
+        delegation=lowered.delegation,
+        accuracy=accuracy,
+        warnings=order.survey.warnings if order.survey else (),
+    )
+
+
+def _tensors(row: tuple[Any, ...]) -> list[torch.Tensor]:
+    return [torch.from_numpy(array) for array in row]

@@ -1,0 +1,194 @@
+"""Makes the artifact of a workload under a recipe, or finds it in the cache.
+
+The key is all that the artifact depends on: the traced graph and the weights, the recipe, the calibration
+set, the reference inputs, the workload's own source (its evaluation gives the accuracy) and all versions.
+"""
+
+import hashlib
+import importlib.metadata
+import inspect
+import itertools
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from torch.export import ExportedProgram
+
+import edgeq
+from edgeq.artifact import MANIFEST, Samples
+from edgeq.cache import cached, file_sha256, key_of, staging
+from edgeq.compile.calibrate import Survey, hash_tensors, read_calibration, survey_calibration
+from edgeq.compile.recipe import Recipe, find_recipe
+from edgeq.compile.silence import silence
+from edgeq.compile.subject import Subject, open_subject
+from edgeq.compile.trace import trace_program
+from edgeq.errors import InputError
+from edgeq.workload.loader import Workload
+
+# How many samples a device must reproduce: up to this many, and up to this many bytes of them.
+REFERENCE_SAMPLES = 8
+REFERENCE_BYTES = 2_000_000
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One export as it was asked for, traced and surveyed: what the cache key is made of."""
+
+    name: str
+    subject: Subject
+    recipe: Recipe
+    program: ExportedProgram
+    survey: Survey | None
+    reference: Samples
+    weights_sha256: str
+    versions: dict[str, str]
+
+
+def export_artifact(
+    workload: Workload, recipe: str, *, announce: Announce = lambda _: None, name: str | None = None
+) -> tuple[Path, bool]:
+    """The artifact of `workload` under `recipe`, named `name` or after the workload.
+
+    Returns:
+        its folder in the cache (read-only), and whether it was there already.
+
+    Raises:
+        RecipeError, WorkloadError, CalibrationError: what was given is wrong.
+        ExportError, NotQuantizedError: the program could not be made as asked.
+    """
+    asked = find_recipe(recipe)
+    with silence():
+        order = _prepare(workload, asked, name or workload.name, announce)
+        key = key_of(_facts(order))
+
+        def make(folder: Path) -> None:
+            # Imported here: a cached artifact needs none of executorch, whose import takes seconds.
+            from edgeq.compile.build import build_artifact
+
+            build_artifact(order, folder, announce)
+
+        return cached("artifact", key, make)
+
+
+def publish(folder: Path, out: Path) -> Path:
+    """Copy the artifact in `folder` to `{out}/{name}.{recipe}`, whole or not at all.
+
+    An artifact that is there is left alone when it is the same to the last byte, and replaced otherwise.
+
+    Raises:
+        InputError: something else is there.
+    """
+    manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    final = out / f"{manifest['name']}.{manifest['recipe']['name']}"
+    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".")]
+    if final.exists() and not (final / MANIFEST).is_file():
+        raise InputError(f"{final} exists and is not an artifact", hint="choose another folder")
+    if all((final / f.name).is_file() and file_sha256(final / f.name) == file_sha256(f) for f in files):
+        return final
+    with staging(final) as beside:
+        for file in files:
+            shutil.copyfile(file, beside / file.name)
+        if final.is_dir():
+            shutil.rmtree(final)
+    return final
+
+
+def _prepare(workload: Workload, recipe: Recipe, name: str, announce: Announce) -> Order:
+    announce(f"{name}: opening the model")
+    subject = open_subject(workload)
+    if recipe.needs_calibration:
+        announce(f"{name}: reading the calibration set")
+    survey = survey_calibration(subject, recipe)
+    announce(f"{name}: tracing")
+    program = trace_program(subject.module, subject.args, subject)
+    return Order(
+        name=name,
+        subject=subject,
+        recipe=recipe,
+        program=program,
+        survey=survey,
+        reference=_reference_inputs(subject),
+        weights_sha256=_hash_weights(program),
+        versions=_versions(),
+    )
+
+
+def _reference_inputs(subject: Subject) -> Samples:
+    """The first calibration samples; the example inputs when there is no calibration set."""
+    if subject.workload.calibration is None:
+        return [tuple(leaf.numpy() for leaf in subject.flatten_inputs(subject.args))]
+    samples: Samples = []
+    for leaves in itertools.islice(read_calibration(subject), REFERENCE_SAMPLES):
+        samples.append(tuple(leaf.numpy() for leaf in leaves))
+        if sum(array.nbytes for array in samples[-1]) * (len(samples) + 1) > REFERENCE_BYTES:
+            break
+    return samples
+
+
+def _facts(order: Order) -> dict[str, object]:
+    reference = [[torch.from_numpy(array) for array in row] for row in order.reference]
+    return {
+        "name": order.name,
+        "recipe": msgspec.to_builtins(order.recipe),
+        "graph": _hash_graph(order.program),
+        "weights": order.weights_sha256,
+        "inputs": msgspec.to_builtins(order.subject.inputs),
+        "outputs": msgspec.to_builtins(order.subject.outputs),
+        "calibration": msgspec.to_builtins(order.survey.calibration) if order.survey else None,
+        "reference": [hash_tensors(row).hex() for row in reference],
+        "source": _hash_sources(order.subject.workload),
+        "versions": order.versions,
+        "compiler": _hash_folder(Path(__file__).parent),
+    }
+
+
+def _hash_graph(program: ExportedProgram) -> str:
+    """Of the code of the traced graph and every graph nested in it."""
+    sha256 = hashlib.sha256()
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            sha256.update(str(module.graph).encode())
+    return sha256.hexdigest()
+
+
+def _hash_weights(program: ExportedProgram) -> str:
+    sha256 = hashlib.sha256()
+    for name, value in sorted({**program.state_dict, **program.constants}.items()):
+        if isinstance(value, torch.Tensor):
+            sha256.update(name.encode() + hash_tensors([value.detach().contiguous()]))
+    return sha256.hexdigest()
+
+
+def _hash_sources(workload: Workload) -> dict[str, str]:
+    """The workload's file and the modules beside and below it that are loaded, by relative path.
+
+    Of a workload without a file it is the source of its evaluation: all else is in the key by its effect.
+    """
+    if workload.source is None:
+        text = inspect.getsource(workload.evaluate) if workload.evaluate else ""
+        return {"evaluate": hashlib.sha256(text.encode()).hexdigest()}
+    home = workload.source.parent
+    files = {workload.source}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(home) and "site-packages" not in file:
+            files.add(Path(file))
+    return {str(file.relative_to(home)): file_sha256(file) for file in sorted(files) if file.is_file()}
+
+
+def _hash_folder(folder: Path) -> dict[str, str]:
+    return {path.name: file_sha256(path) for path in sorted(folder.glob("*.py"))}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "edgeq": edgeq.__version__,
+        "torch": str(torch.__version__),
+        **{package: importlib.metadata.version(package) for package in ("executorch", "torchao")},
+    }

@@ -1,0 +1,61 @@
+"""Turns a module into an exported program, and torch's refusal into an error that shows the user's line."""
+
+import re
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from edgeq.compile.subject import Subject
+from edgeq.errors import ExportError
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s*(?P<code>[^\n]*)')
+_MESSAGE_LINES = 6
+
+
+def trace_program(module: torch.nn.Module, args: tuple[Any, ...], subject: Subject) -> ExportedProgram:
+    """`torch.export.export` of `module`.
+
+    Raises:
+        ExportError: torch refused; its own message, shortened, with the user's source line.
+    """
+    try:
+        with torch.no_grad():
+            return torch.export.export(module, args, strict=False)
+    except Exception as error:
+        raise refusal_of(f"torch.export refused {subject.workload.name}", error, subject) from error
+
+
+def refusal_of(what: str, error: BaseException, subject: Subject, trace: str = "") -> ExportError:
+    """An ExportError that keeps the library's message and shows the line of the user's that it is about.
+
+    `trace` is a Python stack as text (a graph node's `stack_trace`) to look into first.
+    """
+    text = str(error).strip()
+    # Advice on calling their API differently is not for our users.
+    lines = [line for line in text.partition("There are a few things to try")[0].splitlines() if line.strip()]
+    shown = "\n".join(lines[:_MESSAGE_LINES]) or type(error).__name__
+    frames = [*_FRAME.finditer(trace), *_FRAME.finditer(text)]
+    places = [(m["file"], int(m["line"]), m["code"].strip()) for m in frames]
+    places += [(f.filename, f.lineno or 0, f.line or "") for f in traceback.extract_tb(error.__traceback__)]
+    place = _user_place(places, subject)
+    where = f"\n  {place[0]}:{place[1]}: {place[2]}" if place else ""
+    return ExportError(
+        f"{what}: {type(error).__name__}: {shown}{where}",
+        hint="rewrite that line with operators that torch.export and ExecuTorch support",
+    )
+
+
+def _user_place(places: list[tuple[str, int, str]], subject: Subject) -> tuple[str, int, str] | None:
+    """The innermost place in the workload's own file, else the innermost outside of any library."""
+    own = [p for p in places if p[0] == str(subject.workload.source)]
+    home = str(Path(__file__).parents[1])
+    other = [
+        p
+        for p in places
+        if "site-packages" not in p[0] and "/lib/python" not in p[0] and not p[0].startswith((home, "<"))
+    ]
+    found = own or other
+    return found[-1] if found else None

@@ -1,0 +1,207 @@
+"""Finds a workload and calls the user's functions so that their mistakes read as their mistakes.
+
+Nothing here imports torch: the user's file does, and a `.pt2` file is opened by `edgeq.workload.program`
+when its model is asked for.
+"""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edgeq.errors import EdgeqError, WorkloadError
+
+PROTOCOL = "a workload defines model() -> nn.Module and example_inputs() -> tuple of tensors"
+
+Predict = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model with all that edgeq needs to export it and to judge the result.
+
+    Attributes:
+        name: short name, used for the artifact.
+        source: the file that it came from; None for a module without a file.
+        model: gives the `nn.Module`, weights loaded; it is put in eval mode afterwards.
+        example_inputs: one sample, a tuple of tensors (nested tuples, lists and dicts of tensors are fine).
+            The program is made for exactly these shapes and dtypes.
+        calibration: gives typical samples, each like `example_inputs()`; needed by static recipes. It may be
+            a generator; it is iterated more than once over its life, each time from a new call.
+        evaluate: gets `predict(*inputs)`, which takes one sample of the shape of `example_inputs()` and
+            returns what the model returns, and gives metrics such as `{"top1": 0.97}`.
+    """
+
+    name: str
+    source: Path | None
+    model: Callable[[], Any]
+    example_inputs: Callable[[], tuple[Any, ...]]
+    calibration: Callable[[], Iterable[tuple[Any, ...]]] | None = None
+    evaluate: Callable[[Predict], dict[str, float]] | None = None
+
+
+def load_workload(spec: str) -> Workload:
+    """Load the workload that `spec` names: `digits`, a `.py` file, a `.pt2` file or a dotted module.
+
+    Raises:
+        WorkloadError: missing, raises on import, or lacks `model` or `example_inputs`.
+    """
+    if spec == "digits":
+        return _from_module(importlib.import_module("edgeq.workload.digits"), "digits")
+    path = Path(spec)
+    if path.suffix == ".pt2":
+        return _from_program(_existing(path))
+    if path.suffix == ".py":
+        return _from_module(_import_file(_existing(path)), path.stem)
+    if "/" in spec or not all(part.isidentifier() for part in spec.split(".")):
+        raise WorkloadError(
+            f"{spec!r} is not a workload",
+            hint="name a .py file, a .pt2 file, a dotted module, or `digits`",
+        )
+    return _from_module(_import_module(spec), spec.rpartition(".")[2])
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise WorkloadError(f"no workload file at {path}", hint="check the path; `digits` is built in")
+    return path.absolute()
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"edgeq_workload_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise WorkloadError(f"{path} is not a Python file", hint=PROTOCOL)
+    module = importlib.util.module_from_spec(spec)
+    # As `python file.py` would: modules beside the file can be imported, and classes in it found by name.
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise fault_of(f"{path.name} could not be imported", error, path) from error
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise WorkloadError(
+                f"no module named {error.name!r}, so no workload {name!r}",
+                hint="run from the folder that holds it, or name a .py file; `digits` is built in",
+            ) from error
+        raise fault_of(f"module {name} could not be imported", error, None) from error
+
+
+def _from_module(module: ModuleType, name: str) -> Workload:
+    source = Path(module.__file__) if module.__file__ else None
+    shown = source.name if source else module.__name__
+    for needed in ("model", "example_inputs"):
+        if not callable(getattr(module, needed, None)):
+            raise WorkloadError(f"{shown} has no function {needed}()", hint=PROTOCOL)
+
+    def guarded(attribute: str) -> Callable[..., Any]:
+        return _guard(getattr(module, attribute), f"{shown}: {attribute}()", source)
+
+    def optional(attribute: str) -> Callable[..., Any] | None:
+        found = getattr(module, attribute, None)
+        if found is not None and not callable(found):
+            raise WorkloadError(f"{shown}: {attribute} is not a function", hint=PROTOCOL)
+        return guarded(attribute) if found is not None else None
+
+    calibrate = optional("calibration")
+
+    def calibration() -> Iterator[tuple[Any, ...]]:
+        assert calibrate is not None  # noqa: S101 - only used when it is there
+        return _guard_samples(calibrate(), f"{shown}: calibration()", source)
+
+    return Workload(
+        name=name,
+        source=source,
+        model=guarded("model"),
+        example_inputs=_checked_examples(guarded("example_inputs"), shown),
+        calibration=calibration if calibrate else None,
+        evaluate=optional("evaluate"),
+    )
+
+
+def _from_program(path: Path) -> Workload:
+    def opened() -> Any:  # noqa: ANN401 - torch is not imported here
+        return importlib.import_module("edgeq.workload.program").open_program(path)
+
+    return Workload(
+        name=path.stem,
+        source=path,
+        model=lambda: opened().module(),
+        example_inputs=lambda: opened().example_inputs[0],
+    )
+
+
+def _checked_examples(function: Callable[[], Any], shown: str) -> Callable[[], tuple[Any, ...]]:
+    def example_inputs() -> tuple[Any, ...]:
+        inputs = function()
+        if not isinstance(inputs, tuple):
+            raise WorkloadError(
+                f"{shown}: example_inputs() returned {type(inputs).__name__}, not a tuple",
+                hint="return one sample as a tuple, e.g. `return (torch.zeros(1, 3, 224, 224),)`",
+            )
+        return inputs
+
+    return example_inputs
+
+
+def _guard(function: Callable[..., Any], what: str, source: Path | None) -> Callable[..., Any]:
+    def guarded(*args: Any) -> Any:  # noqa: ANN401 - the user's own types
+        try:
+            return function(*args)
+        except EdgeqError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise fault_of(f"{what} raised", error, source) from error
+
+    return guarded
+
+
+def _guard_samples(samples: object, what: str, source: Path | None) -> Iterator[tuple[Any, ...]]:
+    if not isinstance(samples, Iterable):
+        raise WorkloadError(
+            f"{what} returned {type(samples).__name__}, which cannot be iterated",
+            hint="return or yield samples, each a tuple like example_inputs()",
+        )
+    try:
+        yield from samples
+    except EdgeqError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise fault_of(f"{what} raised", error, source) from error
+
+
+def fault_of(what: str, error: BaseException, source: Path | None) -> WorkloadError:
+    """An error of the user's code, with its own message and the line of the user's that it came from."""
+    message = f"{what}: {type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, SyntaxError):
+        return WorkloadError(message, hint="fix the file")
+    frame = _user_frame(error, source)
+    where = f"\n  {frame.filename}:{frame.lineno}: {frame.line}" if frame else ""
+    return WorkloadError(message + where, hint="fix the workload, or run it alone in Python to see more")
+
+
+def _user_frame(error: BaseException, source: Path | None) -> traceback.FrameSummary | None:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if source is not None and frame.filename == str(source)]
+    other = [
+        frame for frame in frames if "site-packages" not in frame.filename and frame.filename != __file__
+    ]
+    found = own or [frame for frame in other if not frame.filename.startswith("<")]
+    return found[-1] if found else None
