@@ -70,6 +70,12 @@ class ArtifactError(InputError):
     stage = "artifact"
 
 
+class StoreError(InputError):
+    """A store of runs is missing, damaged, full, locked, or of a version that this edgeq does not read."""
+
+    stage = "store"
+
+
 class HostError(InputError):
     """This machine lacks a tool or a package that the step needs; the hint says which."""
 

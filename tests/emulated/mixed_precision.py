@@ -1,0 +1,53 @@
+"""Makes `digits.int8` with one layer left in FP32, which `edgeq export` refuses to make.
+
+Run as `python mixed_precision.py LAYER OUT`, with a cache of its own: the key does not know of the change.
+Prints what the export says to it; then the check is switched off, and the artifact is written to OUT.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
+
+import edgeq.compile.build as build
+import edgeq.compile.quantize as quantize
+from edgeq.compile.export import export_artifact, publish
+from edgeq.compile.quantizer import ClampAwareQuantizer
+from edgeq.compile.verify import list_unquantized, verify_converted
+from edgeq.errors import NotQuantizedError
+from edgeq.workload.loader import load_workload
+
+
+def leave_out(layer):
+    class Forgetful(ClampAwareQuantizer):
+        def annotate(self, model):
+            super().annotate(model)
+            for node in model.graph.nodes:
+                paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+                if node.op == "call_function" and paths and paths[-1].endswith(layer):
+                    for each in (node, *node.all_input_nodes[1:]):
+                        each.meta.pop(Q_ANNOTATION_KEY, None)
+            return model
+
+    quantize.ClampAwareQuantizer = Forgetful
+
+
+def verify_all_but(module, layers, converted, recipe):
+    """The records of all layers; the one that was left out is not asked to be INT8."""
+    others = verify_converted(tuple(layer for layer in layers if layer.module != module), converted, recipe)
+    records = {record.module: record for record in others}
+    return tuple(records.get(layer.module) or list_unquantized((layer,))[0] for layer in layers)
+
+
+if __name__ == "__main__":
+    layer, out = sys.argv[1:]
+    leave_out(layer)
+    workload = load_workload("digits")
+    try:
+        export_artifact(workload, "int8")
+    except NotQuantizedError as error:
+        sys.stdout.write(f"{error.message}\n")
+    build.verify_converted = partial(verify_all_but, layer)
+    folder, _ = export_artifact(workload, "int8")
+    publish(folder, Path(out))
