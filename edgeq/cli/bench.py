@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgeq.cli.measuring import load_profiles, measure_on_devices, measuring_options, read_choices
-from edgeq.cli.terminal import Terminal
+from edgeq.cli.measuring import Order, load_profiles, measure_on_devices, measuring_options
 
 
 @click.command()
@@ -17,24 +16,10 @@ from edgeq.cli.terminal import Terminal
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Write report.md and report.json here."
 )
 @measuring_options
-def bench(
-    artifacts: tuple[Path, ...],
-    devices: tuple[str, ...],
-    out: Path | None,
-    threads: int,
-    cpus: str | None,
-    warmup: int | None,
-    iterations: int | None,
-    measure: str,
-    json_file: Path | None,
-    *,
-    quiet: bool,
-) -> None:
+def bench(artifacts: tuple[Path, ...], devices: tuple[str, ...], out: Path | None, order: Order) -> None:
     """Measure ARTIFACTS (folders of `edgeq export`, or .pte files made elsewhere) on devices."""
     from edgeq.artifact import load_artifact
     from edgeq.measure.passes import Subject
 
-    choices = read_choices(threads, cpus, warmup, iterations, measure)
     profiles = load_profiles(devices)
-    subjects = [Subject(load_artifact(path)) for path in artifacts]
-    measure_on_devices(profiles, subjects, choices, Terminal(quiet=quiet), out=out, json_file=json_file)
+    measure_on_devices(profiles, [Subject(load_artifact(path)) for path in artifacts], order, out)

@@ -1,8 +1,10 @@
 """Measures on several devices at once, keeps each Run as soon as it exists, and decides the exit code."""
 
 import concurrent.futures
+import functools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,44 +12,82 @@ import click
 
 from edgeq.cache import write_atomic
 from edgeq.cli.main import print_error
+from edgeq.cli.store import store_option
 from edgeq.cli.terminal import Terminal
 from edgeq.devices.profile import DeviceProfile, load_profile
-from edgeq.errors import EdgeqError, InputError
+from edgeq.errors import EdgeqError, InputError, StoreError
 from edgeq.measure.passes import Subject
 from edgeq.measure.session import Choices, Outcome, Sessions
-from edgeq.report.files import MARKDOWN, write_report
+from edgeq.report.files import write_pages, write_report
 from edgeq.report.sections import report_sections
 from edgeq.report.text import render_text
+from edgeq.results.labels import git_labels, parse_labels
 from edgeq.results.records import Run, encode_report
+from edgeq.results.store import Store, default_store_path
 
 PASSES = ("latency", "operators", "outputs")
 
 
+@dataclass(frozen=True)
+class Order:
+    """What every command that measures was asked: how to measure, and where the runs go."""
+
+    choices: Choices
+    terminal: Terminal
+    json_file: Path | None
+    store_path: Path | None
+    labels: dict[str, str]
+
+
+_OPTIONS = (
+    click.option(
+        "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runner."
+    ),
+    click.option("--cpus", help="Cores to pin the runner to, e.g. 2,3 (default: no pinning)."),
+    click.option("--warmup", type=click.IntRange(0), help="Inferences before the measured ones."),
+    click.option(
+        "--iterations", type=click.IntRange(1), help="Measured inferences (default: until they agree)."
+    ),
+    click.option(
+        "--measure",
+        default=",".join(PASSES),
+        show_default=True,
+        help="What to measure; memory comes with latency.",
+    ),
+    click.option(
+        "--json", "json_file", type=click.Path(path_type=Path), help="Write the whole report here too."
+    ),
+    store_option,
+    click.option("--label", "labels", multiple=True, help="KEY=VALUE to store with the runs; may repeat."),
+    click.option("--quiet", "-q", is_flag=True, help="No progress on stderr."),
+)
+
+
 def measuring_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that measures."""
-    options = (
-        click.option(
-            "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runner."
-        ),
-        click.option("--cpus", help="Cores to pin the runner to, e.g. 2,3 (default: no pinning)."),
-        click.option("--warmup", type=click.IntRange(0), help="Inferences before the measured ones."),
-        click.option(
-            "--iterations", type=click.IntRange(1), help="Measured inferences (default: until they agree)."
-        ),
-        click.option(
-            "--measure",
-            default=",".join(PASSES),
-            show_default=True,
-            help="What to measure; memory comes with latency.",
-        ),
-        click.option(
-            "--json", "json_file", type=click.Path(path_type=Path), help="Write the whole report here too."
-        ),
-        click.option("--quiet", "-q", is_flag=True, help="No progress on stderr."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    """The options of every command that measures; the command gets them as one `order`."""
+
+    @functools.wraps(function)
+    def command(
+        *,
+        threads: int,
+        cpus: str | None,
+        warmup: int | None,
+        iterations: int | None,
+        measure: str,
+        json_file: Path | None,
+        store_path: Path | None,
+        labels: tuple[str, ...],
+        quiet: bool,
+        **rest: object,
+    ) -> None:
+        choices = read_choices(threads, cpus, warmup, iterations, measure)
+        kept = {**git_labels(Path.cwd()), **parse_labels(labels)}
+        function(order=Order(choices, Terminal(quiet=quiet), json_file, store_path, kept), **rest)
+
+    wrapped: Callable[..., None] = command
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def read_choices(
@@ -81,22 +121,16 @@ def load_profiles(names: Sequence[str]) -> list[DeviceProfile]:
 
 
 def measure_on_devices(
-    profiles: Sequence[DeviceProfile],
-    subjects: Sequence[Subject],
-    choices: Choices,
-    terminal: Terminal,
-    *,
-    out: Path | None,
-    json_file: Path | None,
+    profiles: Sequence[DeviceProfile], subjects: Sequence[Subject], order: Order, out: Path | None
 ) -> None:
-    """Measure all subjects on all devices in parallel, print the tables, and write the reports.
+    """Measure all subjects on all devices in parallel, print the tables, write the reports, keep the runs.
 
     Exits with the code of the first Run that failed, after all have been measured.
 
     Raises:
         EdgeqError: nothing could be measured, because what was asked cannot be done.
     """
-    book = _Book(profiles, out)
+    book = _Book(profiles, out, Store(order.store_path or default_store_path()), order.labels)
     sessions = Sessions()
     with concurrent.futures.ThreadPoolExecutor(len(profiles)) as pool:
         jobs = [
@@ -104,9 +138,9 @@ def measure_on_devices(
                 sessions.measure_device,
                 profile,
                 subjects,
-                choices,
-                announce=_prefixed(terminal, profile.name),
-                progress=partial(terminal.progress, profile.name),
+                order.choices,
+                announce=_prefixed(order.terminal, profile.name),
+                progress=partial(order.terminal.progress, profile.name),
                 keep=partial(book.keep, profile.name),
             )
             for profile in profiles
@@ -117,38 +151,52 @@ def measure_on_devices(
         except BaseException:
             sessions.abort()
             raise
-    book.show(terminal, json_file)
+    book.show(order)
     if book.errors:
         sys.exit(book.errors[0].exit_code)
 
 
 class _Book:
-    """The runs of one command by device: written as they come, shown at the end."""
+    """The runs of one command by device: written and stored as they come, shown at the end."""
 
-    def __init__(self, profiles: Sequence[DeviceProfile], out: Path | None) -> None:
+    def __init__(
+        self, profiles: Sequence[DeviceProfile], out: Path | None, store: Store, labels: dict[str, str]
+    ) -> None:
         self._runs: dict[str, list[Run]] = {profile.name: [] for profile in profiles}
         self._out = out
+        self._store = store
+        self._labels = labels
         self.errors: list[EdgeqError] = []
 
     def keep(self, name: str, outcome: Outcome) -> None:
-        """Keep one Run of the device `name`; its error is printed at once."""
+        """Keep one Run of the device `name`: the report first, so that a broken store loses nothing."""
         self._runs[name].append(outcome.run)
         if self._out is not None:
             write_report(self._out / name, self._runs[name])
         if outcome.error is not None:
-            self.errors.append(outcome.error)
-            print_error(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
+            self._fail(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
+        try:
+            self._store.add(outcome.run, self._labels)
+        except StoreError as error:
+            self._fail(error, "this run is in its report only: ")
 
-    def show(self, terminal: Terminal, json_file: Path | None) -> None:
+    def show(self, order: Order) -> None:
         """Print the tables and say where the reports are."""
+        self._store.close()
         for runs in self._runs.values():
             if runs:
                 click.echo(render_text(report_sections(runs)))
-        if json_file is not None:
-            write_atomic(json_file, encode_report([run for runs in self._runs.values() for run in runs]))
+        if order.json_file is not None:
+            write_atomic(
+                order.json_file, encode_report([run for runs in self._runs.values() for run in runs])
+            )
         if self._out is not None:
-            reports = ", ".join(str(self._out / name / MARKDOWN) for name in self._runs)
-            terminal.announce(f"reports: {reports}")
+            pages = write_pages(self._out, self._runs)
+            order.terminal.announce(f"reports: {', '.join(map(str, pages))}, and report.md beside each")
+
+    def _fail(self, error: EdgeqError, label: str) -> None:
+        self.errors.append(error)
+        print_error(error, label)
 
 
 def _prefixed(terminal: Terminal, name: str) -> Callable[[str], None]:

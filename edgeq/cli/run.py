@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeq.cli.measuring import load_profiles, measure_on_devices, measuring_options, read_choices
+from edgeq.cli.measuring import Order, load_profiles, measure_on_devices, measuring_options
 from edgeq.cli.terminal import Terminal
+from edgeq.errors import InputError
 from edgeq.measure.passes import Evaluation, Subject
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("workload")
+@click.argument("workloads", nargs=-1, required=True, metavar="WORKLOAD...")
 @click.option(
     "--recipe",
     "recipes",
@@ -41,40 +42,37 @@ if TYPE_CHECKING:
 )
 @measuring_options
 def run(
-    workload: str,
+    workloads: tuple[str, ...],
     recipes: tuple[str, ...],
     devices: tuple[str, ...],
     out: Path | None,
-    threads: int,
-    cpus: str | None,
-    warmup: int | None,
-    iterations: int | None,
-    measure: str,
-    json_file: Path | None,
-    *,
-    quiet: bool,
+    order: Order,
 ) -> None:
-    """Export WORKLOAD (a .py file, a module, a .pt2 file, or `digits`), bench it on devices, and report."""
+    """Export each WORKLOAD (a .py file, a module, a .pt2 file, or `digits`), bench it, and report."""
     from edgeq.compile.recipe import find_recipe
     from edgeq.measure.session import prepare_device, resolve_spec
     from edgeq.workload.loader import load_workload
 
-    terminal = Terminal(quiet=quiet)
-    choices = read_choices(threads, cpus, warmup, iterations, measure)
     profiles = load_profiles(devices)
     for profile in profiles:
-        resolve_spec(profile, choices)
+        resolve_spec(profile, order.choices)
     for recipe in recipes:
         find_recipe(recipe)
-    loaded = load_workload(workload)
-    folder = out or Path("out") / loaded.name
+    loaded = [load_workload(workload) for workload in workloads]
+    names = [workload.name for workload in loaded]
+    if len(set(names)) < len(names):
+        raise InputError(f"two workloads have one name: {', '.join(sorted(names))}", hint="rename a file")
+    folder = out or Path("out") / "-".join(names)
     # The runner is compiled and the board's packages are fetched while this process lowers the model.
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        preparing = [pool.submit(prepare_device, profile, terminal.announce) for profile in profiles]
-        subjects = _export(loaded, tuple(dict.fromkeys(recipes)), folder, terminal)
+        preparing = [pool.submit(prepare_device, profile, order.terminal.announce) for profile in profiles]
+        asked = tuple(dict.fromkeys(recipes))
+        subjects = [
+            subject for workload in loaded for subject in _export(workload, asked, folder, order.terminal)
+        ]
         for future in preparing:
             future.result()
-    measure_on_devices(profiles, subjects, choices, terminal, out=folder, json_file=json_file)
+    measure_on_devices(profiles, subjects, order, folder)
 
 
 def _export(workload: "Workload", recipes: Sequence[str], folder: Path, terminal: Terminal) -> list[Subject]:
@@ -82,14 +80,13 @@ def _export(workload: "Workload", recipes: Sequence[str], folder: Path, terminal
     from edgeq.compile.accuracy import record_evaluation, replay_evaluation
     from edgeq.compile.export import export_artifact, publish
 
-    subjects = []
+    artifacts = []
     for recipe in recipes:
         made, cached = export_artifact(workload, recipe, announce=terminal.announce)
-        artifact = load_artifact(publish(made, folder / "artifacts"))
-        terminal.announce(f"{artifact.label}: {'unchanged, from the cache' if cached else 'exported'}")
-        evaluation = None
-        if workload.evaluate is not None:
-            recording = record_evaluation(workload, artifact)
-            evaluation = Evaluation(recording.inputs, partial(replay_evaluation, workload, recording))
-        subjects.append(Subject(artifact, evaluation))
-    return subjects
+        artifacts.append(load_artifact(publish(made, folder / "artifacts")))
+        terminal.announce(f"{artifacts[-1].label}: {'unchanged, from the cache' if cached else 'exported'}")
+    evaluation = None
+    if workload.evaluate is not None:
+        recording = record_evaluation(workload)
+        evaluation = Evaluation(recording.inputs, partial(replay_evaluation, workload, recording))
+    return [Subject(artifact, evaluation) for artifact in artifacts]

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from edgeq.artifact import Artifact, Samples
-from edgeq.compile.host import HostProgram
+from edgeq.artifact import Samples
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject, seed_everything
 from edgeq.errors import EdgeqError, WorkloadError
@@ -22,20 +21,18 @@ from edgeq.workload.loader import Workload
 
 NO_EVALUATION = "the workload has no evaluate()"
 
+_OTHER_INPUTS = "evaluate() asked about other inputs than when it was recorded on the host"
+
 # One sample in, flat tensors out.
 Answer = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Every input that `evaluate` asked about, in order, and the metrics of the host's answers.
-
-    `missing` is the reason when there is nothing to play back.
-    """
+    """Every input that `evaluate` asked about, in order, and the metrics of the eager model's answers."""
 
     inputs: Samples
     metrics: Metrics
-    missing: str | None = None
 
 
 def evaluate_with(subject: Subject, answer: Answer) -> Metrics:
@@ -73,22 +70,20 @@ def answer_with(module: torch.nn.Module, subject: Subject) -> Answer:
     return answer
 
 
-def record_evaluation(workload: Workload, artifact: Artifact) -> Recording:
-    """Run `evaluate` with the artifact's `.pte` on the host and keep every input that it asked about.
+def record_evaluation(workload: Workload) -> Recording:
+    """Run `evaluate` with the eager model and keep every input that it asked about; all recipes share it.
 
     Raises:
         WorkloadError: as `evaluate_with`.
     """
-    if workload.evaluate is None:
-        return Recording([], {"missing": NO_EVALUATION}, NO_EVALUATION)
     inputs: Samples = []
     with silence():
         subject = open_subject(workload)
-        program = HostProgram(artifact.program)
+        eager = answer_with(subject.module, subject)
 
         def answer(leaves: list[torch.Tensor]) -> Sequence[torch.Tensor]:
             inputs.append(tuple(leaf.numpy() for leaf in leaves))
-            return program.run(leaves)
+            return eager(leaves)
 
         metrics = evaluate_with(subject, answer)
     return Recording(inputs, metrics)
@@ -100,9 +95,9 @@ def replay_evaluation(workload: Workload, recording: Recording, outputs: Samples
     Returns:
         the metrics, or `{"missing": reason}` when `evaluate` asked about other inputs this time.
     """
-    if recording.missing is not None:
-        return {"missing": recording.missing}
-    pairs = iter(zip(recording.inputs, outputs, strict=False))
+    if len(outputs) != len(recording.inputs):
+        return {"missing": f"{len(outputs)} outputs came back for {len(recording.inputs)} inputs"}
+    pairs = iter(zip(recording.inputs, outputs, strict=True))
 
     def answer(leaves: list[torch.Tensor]) -> Sequence[torch.Tensor]:
         expected, given = next(pairs, ((), ()))
@@ -114,9 +109,10 @@ def replay_evaluation(workload: Workload, recording: Recording, outputs: Samples
 
     try:
         with silence():
-            return evaluate_with(open_subject(workload), answer)
+            metrics = evaluate_with(open_subject(workload), answer)
     except _Diverged:
-        return {"missing": "evaluate() asked about other inputs than when it was recorded on the host"}
+        return {"missing": _OTHER_INPUTS}
+    return metrics if next(pairs, None) is None else {"missing": _OTHER_INPUTS}
 
 
 class _Diverged(EdgeqError):

@@ -31,7 +31,7 @@ from edgeq.workload.loader import Workload
 
 # How many samples a device must reproduce: up to this many, and up to this many bytes of them.
 REFERENCE_SAMPLES = 8
-REFERENCE_BYTES = 2_000_000
+REFERENCE_BYTES = 1_500_000
 
 Announce = Callable[[str], None]
 

@@ -8,16 +8,16 @@ from edgeq.runner.job import Result
 Clock = Literal["wall", "instructions"]
 Phase = Literal["warmup", "measured"]
 
-# An instruction clock repeats to about 0.02 %: three inferences within 0.1 % of each other say it all. Page
+# An instruction clock repeats to about 0.03 %: two inferences within 0.1 % of each other say it all. Page
 # faults fall into the first inference, which is a series of its own, so no more warm-up is needed. Each
 # inference costs seconds of emulation, FP32 above all: few are run.
 _INSTRUCTIONS = Spec(
     threads=1,
     cpus=(),
     warmup=0,
-    iterations=(3, 30),
+    iterations=(2, 30),
     seconds=(0.0, 120.0),
-    agreement=Agreement(window=3, spread=0.001),
+    agreement=Agreement(window=2, spread=0.001),
     passes=("latency", "outputs", "operators"),
 )
 _WALL = Spec(

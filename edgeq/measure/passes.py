@@ -23,7 +23,6 @@ from edgeq.runner.launch import Launcher
 # Traced inferences: as many as this many ticks hold, since XNNPACK rounds each kernel to 1,000 ticks and a
 # mean over cheap ones averages that out; one is enough where a thousand ticks are nothing.
 _TRACED_TICKS, _TRACED_MOST = 50_000_000, 10
-_TRACE_WARMUP = 1
 _CONSTANT = RunWarning(
     code="constant-reference",
     message="the reference outputs are the same for every sample, so that the output check proves little; "
@@ -100,11 +99,14 @@ class Passes:
         )
         if "latency" in self._spec.passes:
             self._latency(latency)
+        outputs = self._launcher.run_path("outputs.safetensors") if "outputs" in self._spec.passes else None
         if "operators" in self._spec.passes:
-            self._operators(replace(latency, kind="operators", warmup=_TRACE_WARMUP))
-        if "outputs" in self._spec.passes:
-            self._outputs(replace(latency, kind="outputs"))
-            self._evaluate(replace(latency, kind="outputs"))
+            self._operators(replace(latency, kind="operators", warmup=0, outputs=outputs))
+        elif outputs is not None:
+            self._launcher.run(replace(latency, kind="outputs", outputs=outputs))
+        if outputs is not None:
+            self._check(self._read_outputs(outputs))
+            self._evaluate(replace(latency, kind="outputs", outputs=outputs))
 
     def _latency(self, job: Job) -> None:
         result = self._launcher.run(job)
@@ -121,8 +123,7 @@ class Passes:
         blocks = read_etdump(self._launcher.pull(etdump))
         self.findings.operators = operator_table(blocks, traced, factor, unit, self._reference.layers)
 
-    def _outputs(self, job: Job) -> None:
-        got = self._run_outputs(job)
+    def _check(self, got: Samples) -> None:
         reference = read_samples(self._reference.outputs)
         check = check_outputs(reference, got, quantized=self._reference.quantized)
         self.findings.outputs = check
@@ -144,12 +145,10 @@ class Passes:
             local = Path(temporary) / _EVALUATION
             write_samples(local, evaluation.inputs)
             folder = self._launcher.deploy({_EVALUATION: local})
-        outputs = self._run_outputs(replace(job, inputs=f"{folder}/{_EVALUATION}"))
-        self.findings.accuracy = evaluation.score(outputs)
+        self._launcher.run(replace(job, inputs=f"{folder}/{_EVALUATION}"))
+        self.findings.accuracy = evaluation.score(self._read_outputs(str(job.outputs)))
 
-    def _run_outputs(self, job: Job) -> Samples:
-        remote = self._launcher.run_path("outputs.safetensors")
-        self._launcher.run(replace(job, outputs=remote))
+    def _read_outputs(self, remote: str) -> Samples:
         with tempfile.TemporaryDirectory(prefix="edgeq-outputs-") as temporary:
             local = Path(temporary) / "outputs.safetensors"
             local.write_bytes(self._launcher.pull(remote))

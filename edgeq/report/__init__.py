@@ -1,1 +1,1 @@
-"""Runs made readable: text, Markdown, JSON."""
+"""Runs made readable: text, Markdown, JSON, CSV, HTML pages."""

@@ -12,6 +12,8 @@ from edgeq.results.records import Memory, Metrics, Missing, Run
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
 
+NOT_REACHED = "a device not reached"
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -33,12 +35,26 @@ def report_sections(runs: Sequence[Run]) -> list[Section]:
     """
     if not runs:
         raise ValueError("a report needs at least one run")
-    names = list(dict.fromkeys(run.artifact.name for run in runs))
     sections = [describe_device(runs)]
-    for name in names:
-        same = [run for run in runs if run.artifact.name == name]
-        sections += [compare_recipes(name, same), *operator_sections(same), *_left_out(same)]
-    return [*sections, *_notes(runs), conditions(runs)]
+    for name, same in group_by_artifact(runs).items():
+        sections += [compare_recipes(name, same), *operator_sections(same), *left_out(same)]
+    return [*sections, *notes(runs), conditions(runs)]
+
+
+def group_by_device(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs by the name of their device profile, in order; `NOT_REACHED` for those without a device."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.device.profile if run.device else NOT_REACHED, []).append(run)
+    return groups
+
+
+def group_by_artifact(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs by the name of their artifact, in order."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.artifact.name, []).append(run)
+    return groups
 
 
 def describe_device(runs: Sequence[Run]) -> Section:
@@ -187,7 +203,8 @@ def _check(run: Run, field: str, form: str, none: str) -> Figure:
     return Figure(none if value is None else form.format(value))
 
 
-def _left_out(runs: Sequence[Run]) -> list[Section]:
+def left_out(runs: Sequence[Run]) -> list[Section]:
+    """Operators that the delegate did not take, and why, for each run that has some."""
     sections = []
     for run in runs:
         delegation = run.artifact.delegation
@@ -199,7 +216,7 @@ def _left_out(runs: Sequence[Run]) -> list[Section]:
     return sections
 
 
-def _notes(runs: Sequence[Run]) -> list[Section]:
+def notes(runs: Sequence[Run]) -> list[Section]:
     """Failures, warnings and what was not measured."""
     sentences = []
     for run in runs:

@@ -22,7 +22,8 @@ class Job(Record, frozen=True, kw_only=True):
         kind: `latency` (load, init, first, warm-up, measured), `outputs` (every sample once, outputs kept)
             or `operators` (the method loaded with an event tracer, `iterations[0]` traced inferences).
         inputs: safetensors file with keys `"{sample}.{index}"`; samples are taken in turn.
-        outputs: safetensors file to write in the `outputs` pass.
+        outputs: safetensors file to write in the `outputs` pass; the `operators` pass writes it too when
+            given, from inferences that come before the traced ones.
         etdump: file to write in the `operators` pass.
         threads: size of the thread pool, at least 1.
         cpus: cores to pin the process to; empty for no pinning.

@@ -119,10 +119,15 @@ void run_outputs(const Job& job, Bench& bench, Result& result) {
   writer.commit();
 }
 
-// The dump holds exactly the traced inferences: what came before them is dropped from the tracer.
+// The dump holds exactly the traced inferences: what came before them is dropped from the tracer. Outputs, when
+// they are asked for here too, are those of the inferences that come before.
 void run_operators(const Job& job, Bench& bench, ETDumpGen& tracer, Result& result) {
-  bench.infer("first", 0);
-  result.memory.push_back(take_memory("first"));
+  if (job.outputs.empty()) {
+    bench.infer("first", 0);
+    result.memory.push_back(take_memory("first"));
+  } else {
+    run_outputs(job, bench, result);
+  }
   for (size_t number = 0; number < job.warmup; ++number) {
     bench.infer("warmup", number);
   }

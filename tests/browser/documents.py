@@ -1,0 +1,47 @@
+"""The pages that the browser tests look at."""
+
+from pathlib import Path
+
+from hostile import TEXTS, make_hostile
+from msgspec.structs import replace
+from odd_runs import FAILED, on_hardware, pair
+from runs import make_run
+
+from edgeq.report.html.page import write_html
+from edgeq.report.html.site import write_site
+
+
+def write_pages(folder: Path) -> dict[str, Path]:
+    """Write one page of each kind; returns them by name."""
+    wide = [make_run("fp32"), make_run("int8", latency=(90.0, 91.0)), make_run("int8-per-tensor")]
+    hostile = [make_hostile(shift) for shift in range(len(TEXTS))]
+    devices = {
+        "device": wide,
+        "hardware": [
+            on_hardware(run, values=tuple(0.01 + 1e-4 * (i % 7) for i in range(90))) for run in pair()
+        ],
+        "failed": [make_run(), make_run("int8", **FAILED)],
+        "hostile": [make_hostile(4), make_hostile(4)],
+        "comparison": [*pair(), *[on_hardware(run) for run in pair()], make_run(device=None, **FAILED)],
+        "hostile comparison": hostile,
+    }
+    pages = {name: folder / f"{name}.html" for name in devices}
+    for name, runs in devices.items():
+        write_html(pages[name], runs)
+    over_time = [
+        replace(run, id=f"{day:02d}{run.artifact.recipe}", created=f"2026-11-{day:02d}T12:00:00+00:00")
+        for day in range(1, 17)
+        for run in pair()
+    ]
+    site = folder / "site"
+    write_site(site, [*over_time, *hostile])
+    pages |= {"site index": site / "index.html", "site list": site / "runs.html"}
+    for kind in ("comparisons", "devices", "artifacts", "runs"):
+        files = sorted((site / kind).glob("*.html"))
+        pages[f"site {kind}"] = next(
+            file for file in files if file.name.startswith(("digits", "virt", "01fp32"))
+        )
+        pages[f"site {kind}, hostile"] = next(
+            file for file in files if not file.name.startswith(("digits", "virt")) and "fp32" not in file.name
+        )
+    return pages
