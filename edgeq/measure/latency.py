@@ -10,13 +10,14 @@ Phase = Literal["warmup", "measured"]
 
 # An instruction clock repeats to about 0.03 %: two inferences within 0.1 % of each other say it all. Page
 # faults fall into the first inference, which is a series of its own, so no more warm-up is needed. Each
-# inference costs seconds of emulation, FP32 above all: few are run.
+# inference costs seconds of emulation, FP32 above all: few are run. Small networks run for 5 M instructions
+# at least, so that a timer interrupt in one inference does not weigh.
 _INSTRUCTIONS = Spec(
     threads=1,
     cpus=(),
     warmup=0,
-    iterations=(2, 30),
-    seconds=(0.0, 120.0),
+    iterations=(2, 300),
+    seconds=(0.005, 120.0),
     agreement=Agreement(window=2, spread=0.001),
     passes=("latency", "outputs", "operators"),
 )
