@@ -4,7 +4,7 @@ import concurrent.futures
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +55,13 @@ _OPTIONS = (
         help="What to measure; memory comes with latency.",
     ),
     click.option(
+        "--timeout",
+        type=click.IntRange(1),
+        default=600,
+        show_default=True,
+        help="Seconds for one pass of one run.",
+    ),
+    click.option(
         "--json", "json_file", type=click.Path(path_type=Path), help="Write the whole report here too."
     ),
     store_option,
@@ -74,13 +81,14 @@ def measuring_options(function: Callable[..., None]) -> Callable[..., None]:
         warmup: int | None,
         iterations: int | None,
         measure: str,
+        timeout: int,
         json_file: Path | None,
         store_path: Path | None,
         labels: tuple[str, ...],
         quiet: bool,
         **rest: object,
     ) -> None:
-        choices = read_choices(threads, cpus, warmup, iterations, measure)
+        choices = replace(read_choices(threads, cpus, warmup, iterations, measure), timeout=timeout)
         kept = {**git_labels(Path.cwd()), **parse_labels(labels)}
         function(order=Order(choices, Terminal(quiet=quiet), json_file, store_path, kept), **rest)
 
@@ -107,7 +115,9 @@ def read_choices(
     try:
         cores = tuple(int(core) for core in cpus.split(",")) if cpus else ()
     except ValueError:
-        raise InputError(f"--cpus {cpus}: not a list of core numbers", hint="write it like 0,1") from None
+        cores = (-1,)
+    if any(core < 0 for core in cores):
+        raise InputError(f"--cpus {cpus}: not a list of core numbers", hint="write it like 0,1")
     return Choices(threads=threads, cpus=cores, warmup=warmup, iterations=iterations, passes=tuple(names))
 
 
@@ -116,8 +126,13 @@ def load_profiles(names: Sequence[str]) -> list[DeviceProfile]:
 
     Raises:
         ProfileError: unknown or malformed.
+        InputError: two of them have one name.
     """
-    return [load_profile(name) for name in dict.fromkeys(names)]
+    profiles = [load_profile(name) for name in dict.fromkeys(names)]
+    seen = [profile.name for profile in profiles]
+    if twice := sorted({name for name in seen if seen.count(name) > 1}):
+        raise InputError(f"two devices are called {', '.join(twice)}", hint="rename one of the profile files")
+    return profiles
 
 
 def measure_on_devices(
@@ -130,6 +145,11 @@ def measure_on_devices(
     Raises:
         EdgeqError: nothing could be measured, because what was asked cannot be done.
     """
+    for folder in (out, order.json_file.parent if order.json_file else None):
+        if folder is not None:
+            folder.mkdir(
+                parents=True, exist_ok=True
+            )  # a place that cannot be written is told before the work
     book = _Book(profiles, out, Store(order.store_path or default_store_path()), order.labels)
     sessions = Sessions()
     with concurrent.futures.ThreadPoolExecutor(len(profiles)) as pool:
@@ -147,7 +167,10 @@ def measure_on_devices(
         ]
         try:
             for job in concurrent.futures.as_completed(jobs):
-                job.result()
+                try:
+                    job.result()
+                except InputError as error:  # of one device: the others go on
+                    book.fail(error)
         except BaseException:
             sessions.abort()
             raise
@@ -171,14 +194,17 @@ class _Book:
     def keep(self, name: str, outcome: Outcome) -> None:
         """Keep one Run of the device `name`: the report first, so that a broken store loses nothing."""
         self._runs[name].append(outcome.run)
-        if self._out is not None:
-            write_report(self._out / name, self._runs[name])
         if outcome.error is not None:
-            self._fail(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
+            self.fail(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
+        if self._out is not None:
+            try:
+                write_report(self._out / name, self._runs[name])
+            except OSError as error:
+                self.fail(InputError(f"cannot write the report in {self._out / name}: {error.strerror}"))
         try:
             self._store.add(outcome.run, self._labels)
         except StoreError as error:
-            self._fail(error, "this run is in its report only: ")
+            self.fail(error, "this run is in its report only: ")
 
     def show(self, order: Order) -> None:
         """Print the tables and say where the reports are."""
@@ -194,7 +220,8 @@ class _Book:
             pages = write_pages(self._out, self._runs)
             order.terminal.announce(f"reports: {', '.join(map(str, pages))}, and report.md beside each")
 
-    def _fail(self, error: EdgeqError, label: str) -> None:
+    def fail(self, error: EdgeqError, label: str = "") -> None:
+        """Print an error and remember it for the exit code."""
         self.errors.append(error)
         print_error(error, label)
 

@@ -64,7 +64,8 @@ def run(
         raise InputError(f"two workloads have one name: {', '.join(sorted(names))}", hint="rename a file")
     folder = out or Path("out") / "-".join(names)
     # The runner is compiled and the board's packages are fetched while this process lowers the model.
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    try:
         preparing = [pool.submit(prepare_device, profile, order.terminal.announce) for profile in profiles]
         asked = tuple(dict.fromkeys(recipes))
         subjects = [
@@ -72,6 +73,9 @@ def run(
         ]
         for future in preparing:
             future.result()
+    finally:
+        # After an error nothing more is begun, and the error is told at once.
+        pool.shutdown(wait=False, cancel_futures=True)
     measure_on_devices(profiles, subjects, order, folder)
 
 
@@ -88,5 +92,6 @@ def _export(workload: "Workload", recipes: Sequence[str], folder: Path, terminal
     evaluation = None
     if workload.evaluate is not None:
         recording = record_evaluation(workload)
-        evaluation = Evaluation(recording.inputs, partial(replay_evaluation, workload, recording))
+        if recording.inputs:
+            evaluation = Evaluation(recording.inputs, partial(replay_evaluation, workload, recording))
     return [Subject(artifact, evaluation) for artifact in artifacts]

@@ -1,14 +1,14 @@
 """The passes of one artifact on one device (latency with memory, outputs, operators), a process each."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from edgeq.artifact import Artifact, Samples, read_samples, write_samples
-from edgeq.errors import MeasurementError
+from edgeq.errors import ArtifactError, DeviceError, MeasurementError, RunnerError
 from edgeq.measure.etdump import read_etdump
 from edgeq.measure.latency import Clock, latency_series, ticks_to_unit
 from edgeq.measure.memory import memory_parts
@@ -29,7 +29,9 @@ _CONSTANT = RunWarning(
     "untrained networks do that when their signals die out",
 )
 _NOT_ASKED = Missing(missing="not asked for")
-_PROGRAM, _INPUTS, _EVALUATION = "model.pte", "inputs.safetensors", "evaluation.safetensors"
+_PROGRAM, _INPUTS = "model.pte", "inputs.safetensors"
+# Evaluation inputs that lie on a device at once.
+_BATCH_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Passes:
             iterations=self._spec.iterations,
             seconds=self._spec.seconds,
             agreement=self._spec.agreement,
+            deadline=self._spec.timeout,
         )
         if "latency" in self._spec.passes:
             self._latency(latency)
@@ -112,7 +115,10 @@ class Passes:
         result = self._launcher.run(job)
         self.findings.series = latency_series(result, self._clock)
         self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes)
-        if job.agreement is not None and result.stopped_by != "agreement":
+        measured = len(result.times.measured) if result.times else 0
+        if measured < job.iterations[0]:
+            self.findings.warnings.append(_cut_short(measured, job))
+        elif job.agreement is not None and result.stopped_by != "agreement":
             self.findings.warnings.append(_not_agreed(result, job))
 
     def _operators(self, job: Job) -> None:
@@ -138,21 +144,59 @@ class Passes:
             )
 
     def _evaluate(self, job: Job) -> None:
+        """The user's evaluation on the device's outputs; a device that cannot do it costs no other number."""
         evaluation = self._subject.evaluation
         if evaluation is None:
             return
+        outputs: Samples = []
+        try:
+            for batch in _batches(evaluation.inputs):
+                outputs += self._answer(batch, job)
+        except DeviceError as error:
+            self.findings.accuracy = {"missing": f"the device failed in the evaluation: {error.message}"}
+            return
+        self.findings.accuracy = evaluation.score(outputs)
+
+    def _answer(self, batch: Samples, job: Job) -> Samples:
+        remote = self._launcher.run_path("evaluation.safetensors")
         with tempfile.TemporaryDirectory(prefix="edgeq-evaluation-") as temporary:
-            local = Path(temporary) / _EVALUATION
-            write_samples(local, evaluation.inputs)
-            folder = self._launcher.deploy({_EVALUATION: local})
-        self._launcher.run(replace(job, inputs=f"{folder}/{_EVALUATION}"))
-        self.findings.accuracy = evaluation.score(self._read_outputs(str(job.outputs)))
+            local = Path(temporary) / "inputs"
+            write_samples(local, batch)
+            self._launcher.push(local, remote)
+        self._launcher.run(replace(job, inputs=remote))
+        return self._read_outputs(str(job.outputs))
 
     def _read_outputs(self, remote: str) -> Samples:
         with tempfile.TemporaryDirectory(prefix="edgeq-outputs-") as temporary:
             local = Path(temporary) / "outputs.safetensors"
             local.write_bytes(self._launcher.pull(remote))
-            return read_samples(local)
+            try:
+                return read_samples(local)
+            except ArtifactError as error:
+                raise RunnerError(f"the outputs that came back are damaged: {error.message}") from error
+
+
+def _batches(samples: Samples) -> Iterator[Samples]:
+    """`samples` in order, in parts that fit a small device."""
+    part: Samples = []
+    size = 0
+    for sample in samples:
+        part.append(sample)
+        size += sum(array.nbytes for array in sample)
+        if size >= _BATCH_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _cut_short(measured: int, job: Job) -> RunWarning:
+    return RunWarning(
+        code="cut-short",
+        message=f"only {measured} of at least {job.iterations[0]} inferences fitted into "
+        f"{job.seconds[1]:g} s of the device's clock",
+        facts={"n": measured, "wanted": job.iterations[0]},
+    )
 
 
 def _traced_inferences(series: tuple[Series, ...], factor: float) -> int:

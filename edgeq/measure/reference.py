@@ -1,7 +1,6 @@
 """What a program must reproduce: its artifact's reference, or for a bare `.pte` the host's outputs."""
 
 import json
-import platform
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ from edgeq.devices.link import printable
 from edgeq.devices.local import LocalLink
 from edgeq.errors import ArtifactError
 from edgeq.results.records import Record
-from edgeq.runner.build import RunnerBundle, build_runner
+from edgeq.runner.build import RunnerBundle, build_runner, host_arch
 from edgeq.runner.job import Job, MethodMeta, TensorMeta
 from edgeq.runner.launch import Launcher
 
@@ -52,7 +51,7 @@ def find_reference(artifact: Artifact, executorch: str) -> Reference:
             quantized=any(layer.got != "fp32" for layer in layers),
             layers=tuple(layer.module for layer in layers if layer.kind.startswith(_KERNEL_KINDS)),
         )
-    bundle = build_runner(executorch, platform.machine())
+    bundle = build_runner(executorch, host_arch())
     key = key_of({"program": artifact.info.sha256, "runner": bundle.key, "seed": _SEED, "samples": _SAMPLES})
     folder, _ = cached("reference", key, lambda made: _make(artifact.program, bundle, made))
     # Nothing says whether a foreign program is quantized, so the wider bound holds.

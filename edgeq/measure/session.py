@@ -7,7 +7,7 @@ import datetime
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from edgeq.errors import EdgeqError, InputError
 from edgeq.measure.latency import default_spec
 from edgeq.measure.passes import Findings, Passes, Subject, program_files
 from edgeq.measure.reference import find_reference
-from edgeq.results.records import Conditions, DeviceInfo, Failure, Run, Spec
+from edgeq.results.records import Conditions, DeviceInfo, Failure, Reading, Run, Spec
 from edgeq.runner import EXECUTORCH
 from edgeq.runner.build import RunnerBundle, build_runner
 from edgeq.runner.launch import Launcher, runner_files
@@ -40,6 +40,7 @@ class Choices:
     warmup: int | None = None
     iterations: int | None = None
     passes: tuple[str, ...] = ("latency", "operators", "outputs")
+    timeout: int = 600
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
         iterations=iterations,
         agreement=spec.agreement if choices.iterations is None else None,
         passes=choices.passes,
+        timeout=choices.timeout,
     )
 
 
@@ -113,13 +115,19 @@ class Sessions:
         waiting = list(subjects)
         try:
             with self._stack() as stack:
-                session = _Session(profile, spec, announce, progress, stack, subjects)
+                session = _Session(profile, spec, announce, progress, subjects)
+                if self._aborted:
+                    return
+                session.open(stack)
                 while waiting and not self._aborted:
                     announce(f"measuring {waiting[0].artifact.label}")
                     outcome = session.measure(waiting[0])
                     if not self._aborted:
                         waiting.pop(0)
                         keep(outcome)
+                    if outcome.error is not None and outcome.error.transient:
+                        # What was cut off may still run there, and would disturb the next one.
+                        raise outcome.error
         except EdgeqError as error:
             if isinstance(error, InputError):
                 raise
@@ -128,12 +136,20 @@ class Sessions:
                 keep(Outcome(_run(subject, None, spec, Findings(), Conditions(), error), error))
 
     def abort(self) -> None:
-        """Close every device now; the threads that use them come to their end."""
+        """Close every device now, all at once; the threads that use them come to their end."""
         with self._lock:
             self._aborted = True
             stacks = list(self._stacks)
-        for stack in stacks:
-            stack.close()
+
+        def close(stack: ExitStack) -> None:
+            with suppress(EdgeqError):
+                stack.close()
+
+        closing = [threading.Thread(target=close, args=(stack,)) for stack in stacks]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()
 
     @contextmanager
     def _stack(self) -> Iterator[ExitStack]:
@@ -144,7 +160,10 @@ class Sessions:
 
 
 class _Session:
-    """An open device with a runner of each ExecuTorch version that the subjects need."""
+    """A device with a runner of each ExecuTorch version that the subjects need.
+
+    Making one checks and builds what can be before the device is opened.
+    """
 
     def __init__(
         self,
@@ -152,21 +171,26 @@ class _Session:
         spec: Spec,
         announce: Announce,
         progress: Progress | None,
-        stack: ExitStack,
         subjects: Sequence[Subject],
     ) -> None:
-        self._spec = spec
         self._profile = profile
-        # What can be known before the device is opened is checked before it is.
+        self._spec = spec
+        self._announce = announce
+        self._progress = progress
+        self._subjects = subjects
         self._references = {
             subject.artifact.program: find_reference(subject.artifact, _version(subject))
             for subject in subjects
         }
-        bundles = {} if profile.arch is None else _build(subjects, profile.arch, announce)
-        sets = [files for bundle in bundles.values() for files in runner_files(bundle)]
+        self._bundles = {} if profile.arch is None else _build(subjects, profile.arch, announce)
+
+    def open(self, stack: ExitStack) -> None:
+        """Open the device and deploy the runners; `stack` closes what was opened."""
+        profile = self._profile
+        sets = [files for bundle in self._bundles.values() for files in runner_files(bundle)]
         sets += [
             files
-            for subject in subjects
+            for subject in self._subjects
             for files in program_files(subject.artifact, self._references[subject.artifact.program])
         ]
         preload = {
@@ -174,11 +198,12 @@ class _Session:
             for files in sets
             for name, path in files.items()
         }
-        self._link: Link = stack.enter_context(open_device(profile, preload=preload, announce=announce))
+        device = open_device(profile, preload=preload, announce=self._announce)
+        self._link: Link = stack.enter_context(device)
         self._device = identify(self._link, profile)
-        bundles = bundles or _build(subjects, self._device.arch, announce)
+        bundles = self._bundles or _build(self._subjects, self._device.arch, self._announce)
         self._launchers = {
-            version: stack.enter_context(Launcher(self._link, bundle, profile.work_folder, progress))
+            version: stack.enter_context(Launcher(self._link, bundle, profile.work_folder, self._progress))
             for version, bundle in bundles.items()
         }
 
@@ -187,13 +212,19 @@ class _Session:
         launcher = self._launchers[_version(subject)]
         reference = self._references[subject.artifact.program]
         passes = Passes(launcher, subject, reference, self._spec, self._profile.clock)
-        before = read_conditions(self._link)
+        before: dict[str, Reading] = {}
+        after: dict[str, Reading] = {}
         error: EdgeqError | None = None
         try:
+            before = read_conditions(self._link)
             passes.run()
         except EdgeqError as caught:
             error = caught
-        after = {} if error is not None and error.transient else read_conditions(self._link)
+        if error is None or not error.transient:
+            try:
+                after = read_conditions(self._link)
+            except EdgeqError as caught:
+                error = error or caught
         conditions = Conditions(before=before, after=after)
         return Outcome(_run(subject, self._device, self._spec, passes.findings, conditions, error), error)
 

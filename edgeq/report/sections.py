@@ -70,9 +70,11 @@ def describe_device(runs: Sequence[Run]) -> Section:
 
 
 def clock_sentence(runs: Sequence[Run]) -> str:
-    """What kind of number the latencies are."""
+    """What kind of number the latencies are; nothing of a device that was not reached."""
     device = next((run.device for run in runs if run.device is not None), None)
-    if device is not None and device.kind == "emulated":
+    if device is None:
+        return ""
+    if device.kind == "emulated":
         return (
             "This device is emulated and has an instruction clock: one tick is one guest instruction. "
             "Counts repeat and can be compared with each other; they are not time on a real device."
@@ -88,7 +90,11 @@ def compare_recipes(name: str, runs: Sequence[Run]) -> Section:
     rows = []
     for label, figure in _quantities(runs):
         figures = [figure(run) for run in runs]
-        ratios = [_ratio(each, figures[0]) for each in figures[1:]]
+        # The numbers of a failed run are shown, and not compared.
+        ratios = [
+            _ratio(each, figures[0]) if run.status == base.status == "ok" else ""
+            for each, run in zip(figures[1:], runs[1:], strict=True)
+        ]
         rows.append((label, *(each.text for each in figures), *ratios))
     return Section(
         f"{name}: {' beside '.join(run.artifact.recipe for run in runs)}", (), tuple(header), tuple(rows)

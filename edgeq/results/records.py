@@ -107,7 +107,10 @@ class Agreement(Record, frozen=True, kw_only=True):
 
 
 class Spec(Record, frozen=True, kw_only=True):
-    """How it was run. `seconds` bounds the measured phase on the device's own clock: (least, most)."""
+    """How it was run. `seconds` bounds the measured phase on the device's own clock: (least, most).
+
+    `timeout` is how long one pass may take, in seconds.
+    """
 
     threads: int
     cpus: tuple[int, ...]
@@ -116,6 +119,7 @@ class Spec(Record, frozen=True, kw_only=True):
     seconds: tuple[float, float]
     agreement: Agreement | None
     passes: tuple[str, ...]
+    timeout: int = 600
 
 
 class Conditions(Record, frozen=True, kw_only=True):

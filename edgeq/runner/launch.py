@@ -11,7 +11,7 @@ import msgspec
 
 from edgeq.devices.deploy import deploy_folder, make_run_folder
 from edgeq.devices.link import Link, Progress, printable
-from edgeq.errors import RunnerError
+from edgeq.errors import DeviceError, RunnerError
 from edgeq.runner.build import RunnerBundle
 from edgeq.runner.job import Job, Result
 
@@ -55,6 +55,10 @@ class Launcher(AbstractContextManager["Launcher"]):
         """A path in the run folder, for what a job writes."""
         return f"{self._folder}/{name}"
 
+    def push(self, local: Path, remote: str) -> None:
+        """Copy a file that only this run needs to the device."""
+        self._link.push(local, remote, timeout=600, progress=self._progress)
+
     def pull(self, remote: str) -> bytes:
         """Content of a file that a job wrote."""
         with tempfile.TemporaryDirectory(prefix="edgeq-pull-") as folder:
@@ -82,10 +86,17 @@ class Launcher(AbstractContextManager["Launcher"]):
             raise RunnerError(
                 f"the runner {_ending(answer.exit_code)} in the {job.kind} pass; it said: {said}"
             )
-        result = self._decode(self.pull(result_path))
+        try:
+            document = self.pull(result_path)
+        except DeviceError as missing:
+            said = printable(answer.stderr).strip()[-1000:] or "nothing"
+            message = f"the runner left no result in the {job.kind} pass; it said: {said}"
+            raise RunnerError(message) from missing
+        result = self._decode(document)
         if result.error is not None:
-            error = result.error
-            raise RunnerError(f"{error.name} at the stage {error.stage!r} ({job.kind} pass): {error.message}")
+            failure = result.error
+            where = f"at the stage {failure.stage!r} ({job.kind} pass)"
+            raise RunnerError(f"{failure.name} {where}: {failure.message}")
         return result
 
     def _decode(self, document: bytes) -> Result:

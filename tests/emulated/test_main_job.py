@@ -159,6 +159,26 @@ def test_wrong_reference_outputs_fail_the_run_and_keep_its_numbers(out, tmp_path
     assert len(_latency(run)["values"]) >= 2
 
 
+def test_one_device_that_cannot_be_used_costs_the_other_nothing(out, tmp_path):
+    profile = tmp_path / "lost.toml"
+    key = tmp_path / "no-such-key"
+    profile.write_text(
+        f'schema = 1\ndescription = "x"\n[link]\ntype = "ssh"\nhost = "127.0.0.1"\nport = 1\nkey = "{key}"\n'
+    )
+    artifact = out / "artifacts" / "digits.fp32"
+    answer = edgeq("bench", artifact, "--device", profile, "--device", "virt-pi5", "--out", tmp_path / "out")
+    assert answer.returncode == 2
+    assert "no-such-key" in answer.stderr
+    assert _runs(tmp_path / "out", "virt-pi5")["fp32"]["status"] == "ok"
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_boots(out):
+    answer = edgeq("bench", out / "artifacts" / "digits.fp32", "--device", "virt-pi5", "--out", "/proc/edgeq")
+    assert answer.returncode == 2
+    assert "/proc/edgeq" in answer.stderr
+    assert "boot" not in answer.stderr
+
+
 def test_a_damaged_program_is_refused_before_anything_boots(out, tmp_path):
     damaged = tmp_path / "digits.int8"
     shutil.copytree(out / "artifacts" / "digits.int8", damaged)

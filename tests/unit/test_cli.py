@@ -136,3 +136,18 @@ def test_doctor_names_what_is_missing_and_the_remedy():
     assert "missing" in answer.stdout
     assert "apt-get install --no-install-recommends qemu-system-arm" in answer.stdout
     assert "Traceback" not in answer.stderr
+
+
+def test_two_devices_of_one_name_are_refused(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pi.toml").write_text('schema = 1\ndescription = "x"\n[link]\ntype = "local"\n')
+    devices = ("--device", tmp_path / "a/pi.toml", "--device", tmp_path / "b/pi.toml")
+    _refused(edgeq("bench", tmp_path, *devices), "two devices are called pi", "rename")
+
+
+def test_cores_that_are_no_numbers_are_refused(tmp_path):
+    for cores in ("-1", "0,x"):
+        _refused(
+            edgeq("bench", tmp_path, "--device", "virt-pi5", f"--cpus={cores}"), "not a list of core numbers"
+        )

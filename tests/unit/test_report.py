@@ -109,3 +109,11 @@ def test_a_file_that_is_no_report_is_refused_with_the_field(tmp_path):
 def test_a_missing_report_is_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_report(tmp_path / "none.json")
+
+
+def test_a_failed_run_is_shown_and_not_compared():
+    failure = Failure(stage="measure", kind="MeasurementError", message="outputs off")
+    failed = make_run("int8", status="failed", error=failure, latency=(50.0, 50.0))
+    line = next(x for x in render_text(report_sections([make_run(), failed])).splitlines() if "median" in x)
+    assert "50 insn" in line
+    assert not line.rstrip().endswith("x")
