@@ -18,11 +18,11 @@ from edgeq.artifact import Artifact, load_artifact
 from edgeq.devices.deploy import deploy_folder
 from edgeq.devices.local import LocalLink
 from edgeq.devices.opening import open_device
-from edgeq.devices.profile import load_profile
+from edgeq.devices.profile import host_arch, load_profile
 from edgeq.measure.reference import find_reference
 from edgeq.results.stats import summarize
 from edgeq.runner import EXECUTORCH
-from edgeq.runner.build import build_runner, host_arch
+from edgeq.runner.build import build_runner
 from edgeq.runner.job import Job
 from edgeq.runner.launch import Launcher
 from edgeq.units import format_quantity

@@ -24,7 +24,8 @@ _PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("executorch", "exporting", "pip install 'edgeq[export]'"),
     ("torchao", "exporting", "pip install 'edgeq[export]'"),
 )
-_JSON_HEADER = Path("/usr/include/nlohmann/json.hpp")
+# The folders in which the runner's CMakeLists.txt looks.
+_HEADERS = (Path("/usr/local/include"), Path("/usr/include"))
 
 
 @click.command()
@@ -33,7 +34,7 @@ def doctor() -> None:
     from edgeq.cache import cache_root
 
     rows = [_row(name, use, _find_program(name), remedy) for name, use, remedy in _PROGRAMS]
-    header = str(_JSON_HEADER) if _JSON_HEADER.is_file() else None
+    header = _find_header("nlohmann/json.hpp")
     rows.append(_row("nlohmann-json", "building the runner", header, f"{_APT} nlohmann-json3-dev"))
     rows += [_row(name, use, _find_package(name), remedy) for name, use, remedy in _PACKAGES]
     width = max(len(name) for _, name, _ in rows)
@@ -53,6 +54,10 @@ def _row(name: str, use: str, found: str | None, remedy: str) -> tuple[bool, str
 def _find_program(name: str) -> str | None:
     """On the path, or beside the interpreter (where pip puts cmake and ninja)."""
     return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+
+
+def _find_header(name: str) -> str | None:
+    return next((str(folder / name) for folder in _HEADERS if (folder / name).is_file()), None)
 
 
 def _find_package(name: str) -> str | None:

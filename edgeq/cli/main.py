@@ -11,6 +11,7 @@ import click
 
 from edgeq import __version__
 from edgeq.errors import EdgeqError
+from edgeq.plain import printable
 
 _INTERRUPTED = 130
 
@@ -86,10 +87,10 @@ def main() -> NoReturn:
 
 
 def print_error(error: EdgeqError, label: str = "") -> None:
-    """Write an error and its hint to stderr."""
-    click.secho(f"error: {label}{error.message}", err=True, fg="red")
+    """Write an error and its hint to stderr; either may quote a device."""
+    click.secho(printable(f"error: {label}{error.message}"), err=True, fg="red")
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(printable(f"  {error.hint}"), err=True)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -4,6 +4,8 @@ The last rung, the device, is done in two steps, because a device answers many i
 that `evaluate` asks about are recorded on the host, run on the device, and played back in order.
 """
 
+import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,13 @@ from edgeq.workload.loader import Workload
 
 NO_EVALUATION = "the workload has no evaluate()"
 
+NO_INPUTS = "evaluate() asked about no input"
+
 _OTHER_INPUTS = "evaluate() asked about other inputs than when it was recorded on the host"
+
+# Each device's outputs are played back in a thread of their own, but the random generators that are seeded
+# for `evaluate`, and the filters of `silence`, are the whole process's.
+_replaying = threading.Lock()
 
 # One sample in, flat tensors out.
 Answer = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
@@ -29,7 +37,10 @@ Answer = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
 
 @dataclass(frozen=True)
 class Recording:
-    """Every input that `evaluate` asked about, in order, and the metrics of the eager model's answers."""
+    """Every input that `evaluate` asked about, in order, and the metrics of the eager model's answers.
+
+    Without inputs there is nothing to ask a device.
+    """
 
     inputs: Samples
     metrics: Metrics
@@ -39,8 +50,8 @@ def evaluate_with(subject: Subject, answer: Answer) -> Metrics:
     """The metrics of the workload's `evaluate`, with `answer` behind its `predict`; or why there are none.
 
     Raises:
-        WorkloadError: `evaluate` raises, returns something else than numbers by name, or asks about an input
-            that is not of the shape and dtype of `example_inputs()`.
+        WorkloadError: `evaluate` raises, returns something else than finite numbers by name, or asks about
+            an input that is not of the shape and dtype of `example_inputs()`.
     """
     workload = subject.workload
     if workload.evaluate is None:
@@ -93,8 +104,11 @@ def replay_evaluation(workload: Workload, recording: Recording, outputs: Samples
     """Run `evaluate` again, its `predict` answered with a device's `outputs` to the recorded inputs.
 
     Returns:
-        the metrics, or `{"missing": reason}` when `evaluate` asked about other inputs this time.
+        the metrics, or `{"missing": reason}` when `evaluate` asked about other inputs this time, or about
+        none: then no metric can be the device's.
     """
+    if not recording.inputs:
+        return {"missing": NO_EVALUATION if workload.evaluate is None else NO_INPUTS}
     if len(outputs) != len(recording.inputs):
         return {"missing": f"{len(outputs)} outputs came back for {len(recording.inputs)} inputs"}
     pairs = iter(zip(recording.inputs, outputs, strict=True))
@@ -108,7 +122,7 @@ def replay_evaluation(workload: Workload, recording: Recording, outputs: Samples
         return [torch.from_numpy(np.array(array)) for array in given]
 
     try:
-        with silence():
+        with _replaying, silence():
             metrics = evaluate_with(open_subject(workload), answer)
     except _Diverged:
         return {"missing": _OTHER_INPUTS}
@@ -131,10 +145,14 @@ def _checked_metrics(workload: Workload, metrics: object) -> Metrics:
     checked: Metrics = {}
     for name, value in metrics.items():
         try:
-            checked[str(name)] = float(value)
-        except (TypeError, ValueError) as error:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError, RuntimeError):
+            number = math.nan
+        # JSON has neither NaN nor infinity.
+        if not math.isfinite(number):
             raise WorkloadError(
-                f"{workload.name}: evaluate() returned {value!r:.80} for {name!r}, which is not a number",
+                f"{workload.name}: evaluate() returned {value!r:.80} for {name!r}, not a finite number",
                 hint=hint,
-            ) from error
+            )
+        checked[str(name)] = number
     return checked

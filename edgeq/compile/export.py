@@ -27,7 +27,7 @@ from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import trace_program
 from edgeq.errors import InputError
-from edgeq.workload.loader import Workload
+from edgeq.workload.loader import FILE_MODULE, Workload
 
 # How many samples a device must reproduce: up to this many, and up to this many bytes of them.
 REFERENCE_SAMPLES = 8
@@ -168,6 +168,7 @@ def _hash_weights(program: ExportedProgram) -> str:
 def _hash_sources(workload: Workload) -> dict[str, str]:
     """The workload's file and the modules beside and below it that are loaded, by relative path.
 
+    The files of other workloads, loaded by the same command, are not among them unless they are imported.
     Of a workload without a file it is the source of its evaluation: all else is in the key by its effect.
     """
     if workload.source is None:
@@ -175,8 +176,10 @@ def _hash_sources(workload: Workload) -> dict[str, str]:
         return {"evaluate": hashlib.sha256(text.encode()).hexdigest()}
     home = workload.source.parent
     files = {workload.source}
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
+        if name.startswith(FILE_MODULE):
+            continue
         if file and Path(file).is_relative_to(home) and "site-packages" not in file:
             files.add(Path(file))
     return {str(file.relative_to(home)): file_sha256(file) for file in sorted(files) if file.is_file()}

@@ -24,7 +24,7 @@ def ask_all(link: Link, questions: Mapping[str, str]) -> dict[str, str]:
     )
     done = link.run(["sh", "-c", script], timeout=_SECONDS)
     parts = printable(done.stdout.replace(b"\0", b"\n")).split(mark)[1:]
-    answers = dict(part.split("\n", 1) for part in parts)
+    answers = {name: text for name, _, text in (part.partition("\n") for part in parts)}
     if answers.keys() != questions.keys():
         done.check("asking the device about itself", DeviceError)
         raise DeviceError("the device's shell did not answer as a POSIX shell does")

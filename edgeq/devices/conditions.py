@@ -11,6 +11,10 @@ from edgeq.results.records import Reading
 _CPUFREQ = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq"
 _ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
 
+# A device may write anything. No clock or temperature has more digits; `\d` would take those of all scripts.
+_NUMBER = re.compile("[0-9]{1,15}")
+_CORE = re.compile("/(cpu[0-9]{1,6})/cpufreq/")
+
 # Prints `path:content` lines where there are several files of a kind.
 _QUESTIONS = {
     "governor": f"grep -H . {_CPUFREQ}/scaling_governor",
@@ -51,9 +55,9 @@ def parse_governors(text: str) -> dict[str, Reading]:
 def parse_clocks(text: str) -> dict[str, Reading]:
     """Clock of each core from cpufreq's kHz."""
     return {
-        f"clock.{path.split('/')[5]}": Reading(value=int(khz) * 1000, unit="Hz")
+        f"clock.{core[1]}": Reading(value=int(khz) * 1000, unit="Hz")
         for path, khz in sorted(_by_path(text).items())
-        if khz.isdigit()
+        if (core := _CORE.search(path)) and _NUMBER.fullmatch(khz)
     } or {"clock": _no_cpufreq()}
 
 
@@ -63,7 +67,7 @@ def parse_temperatures(text: str) -> dict[str, Reading]:
     readings: dict[str, Reading] = {}
     for path, temperature in sorted(content.items()):
         zone, _, kind = path.rpartition("/")
-        if kind != "temp" or not re.fullmatch(r"-?\d+", temperature):
+        if kind != "temp" or not _NUMBER.fullmatch(temperature.removeprefix("-")):
             continue
         name = f"temperature.{content.get(f'{zone}/type', zone.rpartition('/')[2])}"
         if name in readings:
@@ -74,7 +78,7 @@ def parse_temperatures(text: str) -> dict[str, Reading]:
 
 def parse_throttling(text: str) -> dict[str, Reading]:
     """`vcgencmd get_throttled`: the number, and what it says about now."""
-    found = re.search(r"throttled=(0x[0-9a-fA-F]+)", text)
+    found = re.search(r"throttled=(0x[0-9a-fA-F]{1,8})\b", text)
     if not found:
         return {"throttling": Reading(missing="vcgencmd is not there or does not answer")}
     now = [word for bit, word in _THROTTLE_BITS.items() if int(found[1], 16) >> bit & 1]
@@ -83,7 +87,7 @@ def parse_throttling(text: str) -> dict[str, Reading]:
 
 def parse_load(text: str) -> dict[str, Reading]:
     """Load average of the last minute."""
-    found = re.match(r"(\d+\.\d+) ", text)
+    found = re.match(r"([0-9]{1,9}\.[0-9]{1,9}) ", text)
     missing = Reading(missing="/proc/loadavg cannot be read")
     return {"load": Reading(value=float(found[1]), unit="1") if found else missing}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol, Self
 
+from edgeq import plain
 from edgeq.errors import DeviceError
 from edgeq.results.records import Record
 
@@ -69,8 +70,7 @@ class Link(Protocol):
 
 def printable(data: bytes) -> str:
     """Device text for a person: UTF-8 where it is, and no control characters but newline and tab."""
-    text = data.decode("utf-8", errors="replace")
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+    return plain.printable(data.decode("utf-8", errors="replace"))
 
 
 def beside(remote: str) -> str:

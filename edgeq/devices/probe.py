@@ -141,12 +141,15 @@ def parse_libc(text: str) -> str:
 
 def parse_meminfo(text: str) -> dict[str, int]:
     """Fields of /proc/meminfo in bytes; its "kB" are 1024 bytes."""
-    return {name: int(size) * 1024 for name, size in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
+    return {
+        name: int(size) * 1024
+        for name, size in re.findall(r"^(\w+):\s+([0-9]{1,15}) kB$", text, re.MULTILINE)
+    }
 
 
 def parse_df(text: str) -> int | None:
     """Free bytes from `df -Pk` of one file system (POSIX's format)."""
-    found = re.search(r"\s\d+\s+\d+\s+(\d+)\s+\d+%\s", text)
+    found = re.search(r"\s\d+\s+\d+\s+([0-9]{1,15})\s+\d+%\s", text)
     return int(found[1]) * 1024 if found else None
 
 

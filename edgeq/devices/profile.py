@@ -82,7 +82,13 @@ class DeviceProfile(ProfilePart, frozen=True, kw_only=True):
         """The machine's name as `uname -m` gives it, where it is known before the device is reached."""
         if isinstance(self.link, BoardSpec):
             return "aarch64"
-        return platform.machine() if isinstance(self.link, LocalSpec) else None
+        return host_arch() if isinstance(self.link, LocalSpec) else None
+
+
+def host_arch() -> str:
+    """This machine's architecture in the words of Linux's `uname -m`; other systems have others."""
+    machine = platform.machine().lower()
+    return {"arm64": "aarch64", "amd64": "x86_64"}.get(machine, machine)
 
 
 def load_profile(name: str) -> DeviceProfile:

@@ -6,6 +6,8 @@ profile's file, or else from the agent and the user's default keys.
 
 import contextlib
 import errno
+import re
+import secrets
 import shlex
 import stat
 import threading
@@ -18,6 +20,7 @@ from edgeq.cache import file_sha256
 from edgeq.devices.link import CommandResult, Progress, beside
 from edgeq.devices.ssh_client import OPEN_SECONDS, SshTarget, open_client
 from edgeq.errors import DeployError, DeviceError, DeviceUnreachable, EdgeqError, HostError
+from edgeq.plain import printable
 from edgeq.units import format_quantity
 
 if TYPE_CHECKING:
@@ -28,14 +31,23 @@ OUTPUT_LIMIT = 256_000_000
 _CHUNK = 1 << 16
 _CLEANUP_SECONDS = 15.0
 
+# Says which process it is after the word `$1`, and becomes the command; with setsid the command leads a
+# group, so that what it started ends with it. An SSH server ends nothing by itself when a channel closes.
+_START = 'echo "$1 $$" >&2; shift; command -v setsid >/dev/null && exec setsid "$@"; exec "$@"'
+_END = "for s in TERM KILL; do kill -$s -{pid} || kill -$s {pid} || exit 0; [ $s = KILL ] || sleep 1; done"
+
+
+def _do_nothing() -> None:
+    pass
+
 
 class _Stream:
     """One of a command's two output streams; the command is let go when it writes too much."""
 
-    def __init__(self, channel: "paramiko.Channel", receive: Callable[[int], bytes]) -> None:
+    def __init__(self, channel: "paramiko.Channel", receive: Callable[[int], bytes], data: bytearray) -> None:
         self._channel = channel
         self._receive = receive
-        self.data = bytearray()
+        self.data = data
         self.overflowed = False
 
     def drain(self) -> None:
@@ -57,13 +69,33 @@ class SshLink:
         self._sftp: paramiko.SFTPClient | None = None
 
     def run(self, argv: Sequence[str], *, timeout: float) -> CommandResult:
-        """See `Link.run`. The device's shell turns a signal N into exit code 128 + N."""
-        what = f"`{shlex.join(argv)[:200]}`"
-        with self._channel(what, timeout) as channel:
-            channel.exec_command(f"{shlex.join(argv)}; exit $?")
+        """See `Link.run`. A command that misses its deadline is ended on the device."""
+        what, word, errors = f"`{shlex.join(argv)[:200]}`", secrets.token_hex(8), bytearray()
+        started = re.compile(rb"(?m)^%b ([0-9]{1,10})\n" % word.encode())
+
+        def end() -> None:
+            if found := started.search(errors):
+                script = _END.format(pid=int(found[1]))
+                self._execute(script, f"ending {what}", _CLEANUP_SECONDS, bytearray(), _do_nothing)
+
+        start = shlex.join(["sh", "-c", _START, "sh", word, *argv])
+        code, output = self._execute(start, what, timeout, errors, end)
+        stderr = started.sub(b"", errors, count=1)
+        return CommandResult(argv=tuple(argv), exit_code=code, stdout=output, stderr=stderr)
+
+    def _execute(
+        self, command: str, what: str, timeout: float, stderr: bytearray, end: Callable[[], None]
+    ) -> tuple[int, bytes]:
+        """Give a line to the device's shell, which turns a signal N into 128 + N: exit code and output.
+
+        Fills `stderr` meanwhile; calls `end` when the deadline has passed.
+        """
+        with self._channel(what, timeout, end) as channel:
+            channel.exec_command(f"{command}; exit $?")
             channel.shutdown_write()
             # Both streams to their end first: the exit status waits behind the output.
-            output, errors = _Stream(channel, channel.recv), _Stream(channel, channel.recv_stderr)
+            output = _Stream(channel, channel.recv, bytearray())
+            errors = _Stream(channel, channel.recv_stderr, stderr)
             reader = threading.Thread(target=errors.drain, daemon=True)
             reader.start()
             output.drain()
@@ -74,9 +106,7 @@ class SshLink:
             code = channel.recv_exit_status()
             if code < 0:
                 raise EOFError("no exit status came back")
-            return CommandResult(
-                argv=tuple(argv), exit_code=code, stdout=bytes(output.data), stderr=bytes(errors.data)
-            )
+            return code, bytes(output.data)
 
     def push(self, local: Path, remote: str, *, timeout: float, progress: Progress | None = None) -> None:
         """See `Link.push`. The device hashes what it wrote before the file gets its name."""
@@ -108,7 +138,7 @@ class SshLink:
                         raise
                     # SFTP has no such code: it is this machine's disk.
                     kind = HostError if error.errno == errno.ENOSPC else DeviceError
-                    raise kind(f"{what}: {error.strerror or error}") from error
+                    raise kind(f"{what}: {printable(error.strerror or str(error))}") from error
             self._verify(remote, file_sha256(aside), what, until)
             aside.replace(local)
         finally:
@@ -148,8 +178,8 @@ class SshLink:
         return self._client
 
     @contextlib.contextmanager
-    def _channel(self, what: str, timeout: float) -> Iterator["paramiko.Channel"]:
-        """A new session channel that is closed at the end, or by the deadline."""
+    def _channel(self, what: str, timeout: float, end: Callable[[], None]) -> Iterator["paramiko.Channel"]:
+        """A new session channel that is closed at the end, or by the deadline; see `_deadline`."""
         import paramiko
 
         transport = self._connect().get_transport()
@@ -158,7 +188,7 @@ class SshLink:
             channel = transport.open_session(timeout=min(timeout, OPEN_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as error:
             self._fail(what, error)
-        with self._deadline(channel, what, timeout), contextlib.closing(channel):
+        with self._deadline(channel, what, timeout, end), contextlib.closing(channel):
             yield channel
 
     @contextlib.contextmanager
@@ -175,15 +205,19 @@ class SshLink:
             yield self._sftp
 
     @contextlib.contextmanager
-    def _deadline(self, channel: "paramiko.Channel", what: str, timeout: float) -> Iterator[None]:
-        """Close `channel` after `timeout` seconds, whatever waits on it then."""
+    def _deadline(
+        self, channel: "paramiko.Channel", what: str, timeout: float, end: Callable[[], None] = _do_nothing
+    ) -> Iterator[None]:
+        """Close `channel` after `timeout` seconds, whatever waits on it then; then call `end`."""
         import paramiko
 
         expired = threading.Event()
 
         def expire() -> None:
             expired.set()
-            channel.close()
+            # Whoever waited may have closed the connection before the farewell is sent.
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                channel.close()
 
         timer = threading.Timer(timeout, expire)
         timer.daemon = True
@@ -196,6 +230,8 @@ class SshLink:
             # A fresh connection next time: dropbear 2022 gives a new channel the number of the closed one,
             # and then the end of the old command to it.
             self.close()
+            with contextlib.suppress(EdgeqError):  # a device that does not answer keeps its command
+                end()
             raise DeviceUnreachable(
                 f"{what} on {self.target.host} did not end within {timeout:g} s",
                 hint="give it more time, or see what the device is busy with",
@@ -216,8 +252,8 @@ class SshLink:
             self.run(["df", "-Pk", folder], timeout=OPEN_SECONDS).stdout.decode(errors="replace").split("\n")
         )
         columns = seen[1].split() if len(seen) > 1 else []
-        free = int(columns[3]) * 1024 if len(columns) > 3 and columns[3].isdigit() else None
-        message = f"{what}: {self.target.host} refused it: {error.strerror or error}"
+        free = int(columns[3]) * 1024 if re.fullmatch("[0-9]{1,15}", "".join(columns[3:4])) else None
+        message = f"{what}: {self.target.host} refused it: {printable(error.strerror or str(error))}"
         if free is None:
             raise DeployError(f"{message}; there is no folder {folder}") from error
         if free < size:

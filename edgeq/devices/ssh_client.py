@@ -1,6 +1,7 @@
 """Open an SSH connection with paramiko: strict host keys, keys from files or the agent, never a password."""
 
 import logging
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import paramiko
 
 OPEN_SECONDS = 30.0
+_KNOWN_HOSTS = "~/.ssh/known_hosts"
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,13 @@ def open_client(target: SshTarget) -> "paramiko.SSHClient":
         HostKeyError: the device's host key is unknown, or another than the known one.
         DeviceError: it does not accept our key.
         DeviceUnreachable: it does not answer as an SSH server does.
-        ProfileError: the key file is missing.
+        ProfileError: the key file or the file of known hosts cannot be used.
     """
     import paramiko
 
     # What paramiko would log is raised as well; without a handler it would print tracebacks.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
-    if target.key is not None and not target.key.is_file():
-        raise ProfileError(f"there is no key file {target.key}", hint="correct `key` in the device profile")
+    key = _read_key(target.key) if target.key is not None else None
     client = paramiko.SSHClient()
     try:
         _load_host_keys(client, target)
@@ -60,9 +61,9 @@ def open_client(target: SshTarget) -> "paramiko.SSHClient":
             target.host,
             target.port,
             target.user,
-            key_filename=str(target.key) if target.key else None,
-            allow_agent=target.key is None,
-            look_for_keys=target.key is None,
+            pkey=key,
+            allow_agent=key is None,
+            look_for_keys=key is None,
             timeout=OPEN_SECONDS,
             banner_timeout=OPEN_SECONDS,
             auth_timeout=OPEN_SECONDS,
@@ -113,10 +114,48 @@ def _load_host_keys(client: "paramiko.SSHClient", target: SshTarget) -> None:
         if entry is None or entry.key is None:
             raise HostKeyError(f"the pinned host key of {target.host} is malformed")
         client.get_host_keys().add(target.host_name, entry.key.get_name(), entry.key)
-    elif target.known_hosts is None:
-        client.load_system_host_keys()
-    elif target.known_hosts.exists():
-        client.load_host_keys(str(target.known_hosts))
+    else:
+        # Not expanduser() of pathlib: it raises where there is no home folder.
+        _read_known_hosts(client, target, target.known_hosts or Path(os.path.expanduser(_KNOWN_HOSTS)))  # noqa: PTH111
+
+
+def _read_known_hosts(client: "paramiko.SSHClient", target: SshTarget, file: Path) -> None:
+    import paramiko
+
+    try:
+        if file.exists():
+            client.load_host_keys(str(file))
+        # A damaged hashed name is only found by looking for one, and then as a failed assertion.
+        client.get_host_keys().lookup(target.host_name)
+    except (paramiko.hostkeys.InvalidHostKey, OSError, ValueError, AssertionError) as error:
+        raise ProfileError(
+            f"cannot read the file of known hosts {file}: {_say(error)}",
+            hint="correct or remove the line; `known_hosts` in the device profile may name another file",
+        ) from error
+
+
+def _read_key(file: Path) -> "paramiko.PKey":
+    """The private key in `file`, read before anything is sent: a bad file is not the device's fault."""
+    import paramiko
+
+    hint = "correct `key` in the device profile"
+    if not file.is_file():
+        raise ProfileError(f"there is no key file {file}", hint=hint)
+    try:
+        return paramiko.PKey.from_path(file)
+    except TypeError as error:  # what the cryptography package raises for want of a passphrase
+        raise ProfileError(
+            f"the key file {file} has a passphrase",
+            hint="give it to ssh-add, and leave `key` out of the device profile",
+        ) from error
+    except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, OSError, ValueError) as error:
+        raise ProfileError(f"cannot read the key file {file}: {_say(error)}", hint=hint) from error
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).split("\n")[0][:200] or type(error).__name__
 
 
 def _refuse_unknown(target: SshTarget, key: "paramiko.PKey") -> NoReturn:

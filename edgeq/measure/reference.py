@@ -10,9 +10,10 @@ from edgeq.artifact import INPUTS, OUTPUTS, Array, Artifact, Samples, write_samp
 from edgeq.cache import cached, key_of
 from edgeq.devices.link import printable
 from edgeq.devices.local import LocalLink
+from edgeq.devices.profile import host_arch
 from edgeq.errors import ArtifactError
 from edgeq.results.records import Record
-from edgeq.runner.build import RunnerBundle, build_runner, host_arch
+from edgeq.runner.build import RunnerBundle, build_runner
 from edgeq.runner.job import Job, MethodMeta, TensorMeta
 from edgeq.runner.launch import Launcher
 

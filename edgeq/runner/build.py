@@ -6,7 +6,6 @@ it finds through its own run path.
 
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeq.cache import cache_root, cached, file_sha256, key_of, write_atomic
+from edgeq.devices.profile import host_arch
 from edgeq.errors import BuildError, HostError
 from edgeq.results.records import Record
 from edgeq.runner.sdk import ARCHITECTURES, RUNTIME_LIBRARIES, fetch_sdk, public_version
@@ -92,12 +92,6 @@ def build_runner(
         libraries=tuple(folder / "lib" / name for name in RUNTIME_LIBRARIES),
         key=key,
     )
-
-
-def host_arch() -> str:
-    """This machine's architecture, in the words of `build_runner`."""
-    machine = platform.machine().lower()
-    return {"arm64": "aarch64", "amd64": "x86_64"}.get(machine, machine)
 
 
 def _compile(folder: Path, sdk: Path, tools: tuple[str, str], options: list[str], log: Path) -> None:

@@ -5,10 +5,11 @@ when its model is asked for.
 """
 
 import importlib
+import importlib.abc
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,9 @@ from typing import Any
 from edgeq.errors import EdgeqError, WorkloadError
 
 PROTOCOL = "a workload defines model() -> nn.Module and example_inputs() -> tuple of tensors"
+
+# A workload file is in sys.modules under this and its stem; nothing imports it by that name.
+FILE_MODULE = "edgeq_workload_"
 
 Predict = Callable[..., Any]
 
@@ -72,29 +76,79 @@ def _existing(path: Path) -> Path:
     return path.absolute()
 
 
+class _Homes(importlib.abc.MetaPathFinder):
+    """The folders that workloads import from. A name that two of them hold is refused when it is imported.
+
+    A process has one module of a name, so one of the workloads would run with the other's.
+    """
+
+    def __init__(self) -> None:
+        self._folders: list[Path] = []
+
+    def enter(self, folder: Path) -> None:
+        """Let modules in `folder` be imported, before those of the folders that were entered earlier."""
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+        folders = list(dict.fromkeys([*self._folders, folder.resolve()]))
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file and "." not in name and (found := _find(name, folders)) and Path(file).resolve() in found:
+                _require_one(name, found)
+        self._folders = folders
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
+        """Find nothing; only refuse. Python calls it before each first import of a name."""
+        if path is None:
+            _require_one(fullname, _find(fullname, self._folders))
+
+
+_homes = _Homes()
+
+
+def _find(name: str, folders: Iterable[Path]) -> list[Path]:
+    """What `import name` would find in each of `folders`, each file once."""
+    files = []
+    for folder in folders:
+        both = (folder / name / "__init__.py", folder / f"{name}.py")
+        files += [file.resolve() for file in both if file.is_file()][:1]
+    return list(dict.fromkeys(files))
+
+
+def _require_one(name: str, files: Sequence[Path]) -> None:
+    if len(files) > 1:
+        raise WorkloadError(
+            f"`import {name}` could mean {' or '.join(map(str, files))}, as each is beside a workload",
+            hint="run the workloads one at a time, or rename one of the modules",
+        )
+
+
 def _import_file(path: Path) -> ModuleType:
-    name = f"edgeq_workload_{path.stem}"
+    name = f"{FILE_MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise WorkloadError(f"{path} is not a Python file", hint=PROTOCOL)
     module = importlib.util.module_from_spec(spec)
     # As `python file.py` would: modules beside the file can be imported, and classes in it found by name.
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    _homes.enter(path.parent)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        if isinstance(error, EdgeqError):
+            raise
         raise fault_of(f"{path.name} could not be imported", error, path) from error
     return module
 
 
 def _import_module(name: str) -> ModuleType:
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    _homes.enter(Path.cwd())
     try:
         return importlib.import_module(name)
+    except EdgeqError:
+        raise
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise WorkloadError(

@@ -5,6 +5,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -20,6 +22,7 @@ from edgeq.compile.accuracy import record_evaluation, replay_evaluation
 from edgeq.compile.export import export_artifact, publish
 from edgeq.compile.host import HostProgram
 from edgeq.errors import InputError
+from edgeq.workload.loader import load_workload
 
 LAYERS = ["stem.0", *(f"blocks.{b}.{c}" for b in range(3) for c in (0, 3)), "head"]
 
@@ -118,6 +121,55 @@ def test_evaluation_that_depends_on_the_answers_cannot_be_replayed():
     recording = record_evaluation(workload)
     outputs = [(np.ones((1, 4), np.float32),), (np.ones((1, 4), np.float32),)]
     assert "other inputs" in replay_evaluation(workload, recording, outputs)["missing"]
+
+
+def test_evaluation_that_asks_about_nothing_has_no_accuracy_on_a_device():
+    workload = make_workload(lambda: nn.Linear(4, 4), (1, 4), evaluate=lambda _: {"top1": 1.0})
+    recording = record_evaluation(workload)
+    assert recording.inputs == []
+    assert replay_evaluation(workload, recording, []) == {"missing": "evaluate() asked about no input"}
+
+
+def test_random_evaluations_are_replayed_by_threads_at_once():
+    def evaluate(predict):
+        total = 0.0
+        for _ in range(20):
+            drawn = torch.randn(1, 4)
+            time.sleep(0.002)  # another thread may draw here
+            total += float(predict(drawn).sum())
+        return {"sum": total}
+
+    workload = make_workload(lambda: nn.Linear(4, 4), (1, 4), evaluate=evaluate)
+    recording = record_evaluation(workload)
+    outputs = [(np.ones((1, 4), np.float32),)] * len(recording.inputs)
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(replay_evaluation, workload, recording, outputs) for _ in range(3)]
+        assert [future.result() for future in futures] == [{"sum": 80.0}] * 3
+
+
+def test_another_workload_in_the_same_command_does_not_change_the_artifact(tmp_path):
+    for name in ("alone", "other"):
+        (tmp_path / f"{name}.py").write_text(
+            "import torch\ndef model():\n    return torch.nn.Linear(4, 2)\n"
+            "def example_inputs():\n    return (torch.ones(1, 4),)\n"
+        )
+    workload = load_workload(str(tmp_path / "alone.py"))
+    folder, _ = export_artifact(workload, "fp32")
+    load_workload(str(tmp_path / "other.py"))
+    assert export_artifact(workload, "fp32") == (folder, True)
+
+
+def test_log_of_native_code_takes_no_line_of_python(tmp_path):
+    code = (
+        "import os, sys, threading; from edgeq.compile.silence import native_log\n"
+        "with native_log() as log:\n"
+        "    os.write(2, b'native')\n"
+        "    thread = threading.Thread(target=lambda: print('progress', file=sys.stderr))\n"
+        "    thread.start(); thread.join(); print(log())\n"
+        "print('after', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("native\n", "progress\nafter\n")
 
 
 def test_published_artifact_is_whole_and_replaced_only_by_its_like(digits_int8, tmp_path):

@@ -145,6 +145,8 @@ def evaluate_wrong_shape(predict):
         (evaluate_wrong_shape, "expected float32[1, 4], got float32[2, 4]"),
         (lambda predict: 3, "returned 3"),
         (lambda predict: {"top1": "high"}, "'high' for 'top1'"),
+        (lambda predict: {"top1": float("nan")}, "nan for 'top1', not a finite number"),
+        (lambda predict: {"loss": float("inf")}, "inf for 'loss', not a finite number"),
         (lambda predict: {}, "returned {}"),
     ],
 )

@@ -4,11 +4,12 @@ import dataclasses
 import logging
 import os
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
-from peers import kill_tree, make_key, run_sshd
+from peers import await_end, kill_tree, make_key, run_sshd
 
 from edgeq.devices import ssh
 from edgeq.devices.opening import open_device
@@ -78,6 +79,44 @@ def test_missing_key_file_is_named(server, tmp_path):
     with (
         SshLink(dataclasses.replace(server.target, key=tmp_path / "nowhere")) as link,
         pytest.raises(ProfileError, match="nowhere"),
+    ):
+        link.run(["true"], timeout=30)
+
+
+@pytest.mark.parametrize(
+    "content", [b"garbage\n", b"\xff\xfe\x00", b"-----BEGIN OPENSSH PRIVATE KEY-----\nAA", b""]
+)
+def test_file_that_is_no_key_is_named(server, tmp_path, content):
+    (tmp_path / "broken").write_bytes(content)
+    with (
+        SshLink(dataclasses.replace(server.target, key=tmp_path / "broken")) as link,
+        pytest.raises(ProfileError, match=r"cannot read the key file .*broken"),
+    ):
+        link.run(["true"], timeout=30)
+
+
+@pytest.mark.parametrize("form", ["RFC4716", "PEM"])
+def test_key_with_a_passphrase_belongs_to_the_agent(server, tmp_path, form):
+    make = ["ssh-keygen", "-q", "-t", "rsa", "-m", form, "-N", "secret", "-f", tmp_path / "locked"]
+    subprocess.run(make, check=True)
+    with (
+        SshLink(dataclasses.replace(server.target, key=tmp_path / "locked")) as link,
+        pytest.raises(ProfileError, match="locked has a passphrase") as caught,
+    ):
+        link.run(["true"], timeout=30)
+    assert "ssh-add" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"host ssh-ed25519 AAA", b"host \xff\xfe AAAA", b"|1|AAAA|AAAA ssh-ed25519 ", b"|1|x ssh-ed25519 "],
+)
+def test_damaged_file_of_known_hosts_is_named(server, tmp_path, line):
+    key = (tmp_path / "host.pub").read_bytes().split()[1] if line.endswith(b" ") else b""
+    (tmp_path / "damaged").write_bytes(line + key + b"\n")
+    with (
+        SshLink(dataclasses.replace(server.target, known_hosts=tmp_path / "damaged")) as link,
+        pytest.raises(ProfileError, match=r"known hosts .*damaged"),
     ):
         link.run(["true"], timeout=30)
 
@@ -157,6 +196,15 @@ def test_command_that_writes_without_end_is_let_go(server, monkeypatch):
             with pytest.raises(DeviceError, match="more than 1 MB"):
                 link.run(["sh", "-c", script], timeout=60)
         assert link.run(["echo", "fine"], timeout=30).stdout == b"fine\n"
+
+
+def test_command_that_misses_its_deadline_ends_with_all_that_it_started(server, tmp_path):
+    script = f"trap '' TERM; sleep 300 & echo $$ $! >'{tmp_path}/pids'; wait; sleep 300"
+    with SshLink(server.target) as link, pytest.raises(DeviceUnreachable, match="did not end"):
+        link.run(["sh", "-c", script], timeout=1)
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert len(pids) == 2
+    assert all(await_end(pid) for pid in pids)
 
 
 def test_profile_opens_the_device_that_it_names(server):

@@ -210,3 +210,10 @@ def test_memory_does_not_grow_with_the_number_of_samples(runner):
         peaks.append(result["memory"][-1]["hwm"])
     # 398 more samples are 26 MB of inputs and as much of outputs; their headers are 0.1 MB.
     assert peaks[1] - peaks[0] < 2_000_000
+
+
+def test_handler_that_hangs_is_ended_by_the_alarm(runner):
+    os.mkfifo(runner.folder / "result.json.part")  # opening it waits for a reader
+    job = runner.job("loop", iterations=[1, 10**9], seconds=[0.0, 60.0], deadline=1, threads=1)
+    done, _ = runner.run(job)
+    assert done.returncode == -signal.SIGALRM

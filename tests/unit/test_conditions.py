@@ -1,9 +1,13 @@
 """Conditions taken apart. Raspberry Pi texts are written from documentation (the kernel's of sysfs, Raspberry
 Pi's of vcgencmd), not recorded."""
 
+import sys
+
 import pytest
 
 from edgeq.devices import conditions
+from edgeq.devices.local import LocalLink
+from edgeq.errors import DeviceError
 from edgeq.results.records import Reading
 
 CPU = "/sys/devices/system/cpu"
@@ -58,3 +62,40 @@ def test_nothing_answered_is_a_reason_and_never_a_number(name):
     (reading,) = conditions.PARSERS[name]("").values()
     assert reading.value is None
     assert reading.missing
+
+
+MANY = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("clock", "x:1"),
+        ("clock", f"{CPU}/cpu0/cpufreq/scaling_cur_freq:²"),
+        ("clock", f"{CPU}/cpu0/cpufreq/scaling_cur_freq:{MANY}"),
+        ("temperature", f"{ZONE}0/temp:{MANY}"),
+        ("temperature", f"{ZONE}0/temp:--5"),
+        ("temperature", "temp:²"),
+        ("throttling", f"throttled=0x{MANY}"),
+        ("load", f"{MANY}.0 0 0"),
+        ("memory", f"MemAvailable: {MANY} kB"),
+    ],
+)
+def test_what_is_no_such_number_is_a_reason(name, text):
+    (reading,) = conditions.PARSERS[name](text).values()
+    assert reading.value is None
+    assert reading.missing
+
+
+def test_strange_line_does_not_hide_the_others():
+    text = f"x:1\n{CPU}/cpu0/cpufreq/scaling_cur_freq:²\n{CPU}/cpu1/cpufreq/scaling_cur_freq:1000"
+    assert conditions.parse_clocks(text) == {"clock.cpu1": Reading(value=1_000_000, unit="Hz")}
+
+
+def test_shell_that_answers_half_a_line_is_a_device_error(tmp_path, monkeypatch):
+    shell = tmp_path / "sh"
+    shell.write_text(f"#!{sys.executable}\nimport sys\nprint(sys.argv[2].split(chr(39))[1], end='')\n")
+    shell.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceError, match="POSIX shell"):
+        conditions.read_conditions(LocalLink())

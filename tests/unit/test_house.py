@@ -12,12 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "edgeq"
 
-GROUND = {"errors", "units", "cache"}
+GROUND = {"errors", "units", "plain", "cache"}
 # Part of edgeq: the parts that it may import. A part is a module at the top, a folder, or one module of a
 # folder. The longest matching name counts.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "units": set(),
+    "plain": set(),
     "cache": {"errors"},
     "results.records": {"errors", "units"},
     "results": {*GROUND, "results"},

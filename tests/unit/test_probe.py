@@ -153,3 +153,4 @@ def test_free_disk_is_the_available_column_also_when_the_device_name_has_blanks(
     text = f"{head}//a b/c   1000   400   600      40% /mnt/d 5\n"
     assert probe.parse_df(text) == 600 * 1024
     assert probe.parse_df("") is None
+    assert probe.parse_df(text.replace(" 600 ", f" {'9' * 5000} ")) is None

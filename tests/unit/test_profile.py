@@ -2,7 +2,7 @@ import pytest
 
 from edgeq.devices import profile as profiles
 from edgeq.devices.opening import OPENERS
-from edgeq.devices.profile import BoardSpec, DeviceProfile, SshSpec, load_profile
+from edgeq.devices.profile import BoardSpec, DeviceProfile, LocalSpec, SshSpec, load_profile
 from edgeq.errors import ProfileError
 
 GOOD = 'schema = 1\ndescription = "a board"\n[link]\ntype = "ssh"\nhost = "pi.local"\n'
@@ -72,3 +72,11 @@ def test_missing_file_is_named():
 def test_every_kind_of_link_has_an_opener():
     kinds = DeviceProfile.__annotations__["link"]
     assert set(OPENERS) == set(kinds.__args__)
+
+
+@pytest.mark.parametrize(
+    ("told", "arch"), [("arm64", "aarch64"), ("AMD64", "x86_64"), ("riscv64", "riscv64")]
+)
+def test_this_machine_is_named_as_linux_names_it(monkeypatch, told, arch):
+    monkeypatch.setattr(profiles.platform, "machine", lambda: told)
+    assert DeviceProfile(schema=1, description="test", link=LocalSpec()).arch == arch

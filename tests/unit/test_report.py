@@ -117,3 +117,9 @@ def test_a_failed_run_is_shown_and_not_compared():
     line = next(x for x in render_text(report_sections([make_run(), failed])).splitlines() if "median" in x)
     assert "50 insn" in line
     assert not line.rstrip().endswith("x")
+
+
+def test_name_that_commands_the_terminal_is_shown_and_not_obeyed():
+    text = render_text(report_sections([make_run(name="a\x1b]0;title\x07b\rc")]))
+    assert "a\ufffd]0;title\ufffdb\ufffdc" in text
+    assert all(char.isprintable() or char == "\n" for char in text)

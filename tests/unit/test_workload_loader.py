@@ -40,6 +40,39 @@ def test_file_may_import_its_neighbours(tmp_path):
     assert load_workload(write(tmp_path, text)).model() == 7
 
 
+def write_twins(tmp_path: Path, module: str, text: str) -> list[str]:
+    files = []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write(folder, f"NAME = {name!r}\n", f"{module}.py")
+        files.append(write(folder, text, f"of_{name}.py"))
+    return files
+
+
+def test_neighbours_of_one_name_in_two_folders_are_refused(tmp_path):
+    text = WHOLE.replace('"network"', "twin_at_top.NAME")
+    first, second = write_twins(tmp_path, "twin_at_top", "import twin_at_top\n" + text)
+    assert load_workload(first).model() == "first"
+    with pytest.raises(WorkloadError) as caught:
+        load_workload(second)
+    for name in ("first", "second"):
+        assert str(tmp_path / name / "twin_at_top.py") in caught.value.message
+
+
+def test_neighbours_of_one_name_are_refused_when_a_function_imports_them(tmp_path):
+    text = WHOLE.replace('return "network"', "import twin_inside; return twin_inside.NAME")
+    first, second = map(load_workload, write_twins(tmp_path, "twin_inside", text))
+    for workload in (first, second):
+        with pytest.raises(WorkloadError, match="import twin_inside"):
+            workload.model()
+
+
+def test_neighbours_that_are_not_imported_may_have_one_name(tmp_path):
+    first, second = map(load_workload, write_twins(tmp_path, "twin_unused", WHOLE))
+    assert first.model() == second.model() == "network"
+
+
 def test_dotted_module_is_found_from_the_working_folder(tmp_path, monkeypatch):
     package = tmp_path / "loader_pkg"
     package.mkdir()

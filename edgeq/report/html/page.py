@@ -8,11 +8,12 @@ import jinja2
 from markupsafe import Markup
 
 from edgeq.cache import write_atomic
+from edgeq.plain import printable
 from edgeq.report.html.across import DeviceComparison, compare_devices
 from edgeq.report.html.certificate import certify
 from edgeq.report.html.figures import draw_latency
 from edgeq.report.html.parts import draw_parts, operators
-from edgeq.report.html.svg import Picture, printable
+from edgeq.report.html.svg import Picture
 from edgeq.report.html.tradeoff import draw_tradeoffs
 from edgeq.report.html.verdict import Verdict, find_base, is_emulated, judge
 from edgeq.report.operators import operator_sections

@@ -19,6 +19,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from edgeq.plain import printable
+
 WIDTH = 340.0
 PER_INCH = 72.0  # matplotlib's SVG has 72 units an inch, so that a unit is a CSS pixel
 
@@ -63,8 +65,6 @@ _STYLE: dict[Any, Any] = {
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 # The page's own font: DejaVu Sans, which matplotlib lays the text out with, is wider than most.
 _FAMILY = re.compile(r"; font-family: [^;]*")
-# What XML, and so SVG and HTML, cannot hold.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REFERENCE = re.compile(r"#([\w-]+)")
 # Style is matplotlib's global state, and `edgeq run` writes reports of several devices at once.
 _LOCK = threading.Lock()
@@ -134,11 +134,6 @@ def draw(key: str, alt: str, height: float, paint: Callable[[Figure], None]) -> 
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     return _clean(buffer.getvalue(), key, alt)
-
-
-def printable(text: str) -> str:
-    """`text` with the replacement character for every one that a page cannot hold."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def shorten(text: str, most: int) -> str:

@@ -75,9 +75,15 @@ void write_failure(const Signal& signal, const char* message) {
 }
 
 void on_signal(int number) {
-  // A second fault in here, or a file system that hangs, ends the process by the signal itself.
-  std::signal(SIGALRM, SIG_DFL);
+  // A second fault in here, or a file system that hangs, ends the process by the signal itself. All signals
+  // are blocked in here, so the alarm is let through; a deadline that passed just now is forgotten before.
+  std::signal(SIGALRM, SIG_IGN);
   alarm(10);
+  std::signal(SIGALRM, SIG_DFL);
+  sigset_t alarm_only;
+  sigemptyset(&alarm_only);
+  sigaddset(&alarm_only, SIGALRM);
+  pthread_sigmask(SIG_UNBLOCK, &alarm_only, nullptr);
   const Signal* signal = &kSignals[0];
   for (const Signal& candidate : kSignals) {
     if (candidate.number == number) {
