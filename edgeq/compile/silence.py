@@ -7,7 +7,6 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TextIO
 
 _CHATTY = ("", "torch", "torchao", "executorch")
 
@@ -33,16 +32,9 @@ def silence() -> Iterator[None]:
 
 @contextlib.contextmanager
 def native_log() -> Iterator[Callable[[], str]]:
-    """Within it what native code writes to stderr goes to a file; the callable gives what came so far.
-
-    What Python writes there meanwhile, such as another thread's progress, still goes to the terminal.
-    """
+    """Within it what native code writes to stderr goes to a file; the callable gives what came so far."""
     sys.stderr.flush()
     kept = os.dup(2)
-    stderr = sys.stderr
-    if _is_descriptor_2(stderr):
-        # Never closed here: another thread may be writing to it. It is closed with its last user.
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=stderr.encoding, errors=stderr.errors)
     with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), 2)
 
@@ -54,11 +46,3 @@ def native_log() -> Iterator[Callable[[], str]]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            sys.stderr = stderr
-
-
-def _is_descriptor_2(stream: TextIO) -> bool:
-    try:
-        return stream.fileno() == 2
-    except OSError:
-        return False  # it is kept in memory

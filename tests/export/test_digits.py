@@ -159,19 +159,6 @@ def test_another_workload_in_the_same_command_does_not_change_the_artifact(tmp_p
     assert export_artifact(workload, "fp32") == (folder, True)
 
 
-def test_log_of_native_code_takes_no_line_of_python(tmp_path):
-    code = (
-        "import os, sys, threading; from edgeq.compile.silence import native_log\n"
-        "with native_log() as log:\n"
-        "    os.write(2, b'native')\n"
-        "    thread = threading.Thread(target=lambda: print('progress', file=sys.stderr))\n"
-        "    thread.start(); thread.join(); print(log())\n"
-        "print('after', file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("native\n", "progress\nafter\n")
-
-
 def test_published_artifact_is_whole_and_replaced_only_by_its_like(digits_int8, tmp_path):
     final = publish(digits_int8.folder, tmp_path)
     assert final == tmp_path / "digits.int8"

@@ -83,7 +83,8 @@ void on_signal(int number) {
   sigset_t alarm_only;
   sigemptyset(&alarm_only);
   sigaddset(&alarm_only, SIGALRM);
-  pthread_sigmask(SIG_UNBLOCK, &alarm_only, nullptr);
+  // Of this thread, as on Linux; pthread_sigmask would need glibc 2.32.
+  sigprocmask(SIG_UNBLOCK, &alarm_only, nullptr);
   const Signal* signal = &kSignals[0];
   for (const Signal& candidate : kSignals) {
     if (candidate.number == number) {
