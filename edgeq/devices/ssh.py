@@ -158,10 +158,15 @@ class SshLink:
 
     def _remove(self, aside: str) -> None:
         """Remove a file that never became whole, if the device can still be reached."""
-        with contextlib.suppress(EdgeqError):
-            if self._sftp is not None and _is_closed(self._sftp):
+        if self._sftp is not None and _is_closed(self._sftp):
+            self.close()
+        for _ in range(2):  # the connection may have been breaking; then a new one is tried
+            try:
+                self.run(["rm", "-f", "--", aside], timeout=_CLEANUP_SECONDS)
+            except EdgeqError:
                 self.close()
-            self.run(["rm", "-f", "--", aside], timeout=_CLEANUP_SECONDS)
+            else:
+                return
 
     def _verify(self, remote: str, sha256: str, what: str, until: float) -> None:
         done = self.run(["sha256sum", "--", remote], timeout=max(1.0, until - time.monotonic()))
