@@ -11,7 +11,7 @@ from tabulate import tabulate
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:
     """Print what was measured as two columns, with the facts of this machine below."""
     print(f"{title}\n")
-    print(tabulate(rows, headers=("what", "measured here"), disable_numparse=True))
+    print(tabulate(rows, headers=("what", "value"), disable_numparse=True))
     print(f"\n{describe_machine()}")
 
 

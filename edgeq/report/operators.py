@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeq.report.section import Section
+from edgeq.results.blame import RESOLUTION
 from edgeq.results.records import Missing, Operator, Run, Unit
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
 
 _MOST = 12
 _ELSEWHERE = "operators without weights"
-# XNNPACK reports kernel times in whole microseconds; under five of these a ratio means nothing.
-_STEP = {"insn": 1000.0, "s": 1e-6}
+# Under five steps of the kernels' clock a ratio means nothing.
 _LEAST_STEPS = 5
 
 
@@ -76,7 +76,7 @@ def _side_by_side(runs: Sequence[Run]) -> Section:
     unit = _rows(runs[0])[0].unit
     rows = []
     for group in cost_groups(runs):
-        ratios = [_ratio(total, group.totals[0], _STEP[unit]) for total in group.totals[1:]]
+        ratios = [_ratio(total, group.totals[0], RESOLUTION[unit]) for total in group.totals[1:]]
         rows.append(
             (group.label, group.kernel, *(format_cost(total, unit) for total in group.totals), *ratios)
         )
@@ -88,7 +88,11 @@ def _side_by_side(runs: Sequence[Run]) -> Section:
 
 def format_cost(total: float, unit: Unit) -> str:
     """A cost for a person; below the step of the kernels' clock it says only that."""
-    return format_quantity(total, unit) if total >= _STEP[unit] else f"< {format_quantity(_STEP[unit], unit)}"
+    return (
+        format_quantity(total, unit)
+        if total >= RESOLUTION[unit]
+        else f"< {format_quantity(RESOLUTION[unit], unit)}"
+    )
 
 
 def _ratio(new: float, base: float, step: float) -> str:

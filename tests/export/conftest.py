@@ -1,68 +1,18 @@
 """Exports that tests share. Artifacts come from the default cache, so a second run of the tests is quick."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from torch import nn
+from networks import export
 
-from edgeq.artifact import Artifact, load_artifact
+from edgeq.artifact import Artifact
 from edgeq.workload.loader import Workload, load_workload
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if Path(item.path).is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.export)
-
-
-class Net(nn.Module):
-    """A network from a function of itself and its inputs."""
-
-    def __init__(self, function: Callable[..., Any], **modules: nn.Module | nn.Parameter) -> None:
-        super().__init__()
-        self._function = function
-        for name, module in modules.items():
-            setattr(self, name, module)
-
-    def forward(self, *args):
-        return self._function(self, *args)
-
-
-def make_workload(
-    model: Callable[[], nn.Module],
-    *shapes: tuple[int, ...],
-    inputs: Callable[[], tuple[Any, ...]] | None = None,
-    samples: int = 4,
-    **functions: Any,
-) -> Workload:
-    """A workload of normal noise of the `shapes`, or of what `inputs` gives."""
-
-    def example_inputs() -> tuple[Any, ...]:
-        return inputs() if inputs else tuple(torch.randn(shape) for shape in shapes)
-
-    def calibration() -> Iterator[tuple[Any, ...]]:
-        return (example_inputs() for _ in range(samples))
-
-    parts = {"calibration": calibration, "evaluate": None, "source": None, **functions}
-    return Workload(name="net", model=model, example_inputs=example_inputs, **parts)
-
-
-def export(workload: Workload, recipe: str) -> Artifact:
-    from edgeq.compile.export import export_artifact
-
-    return load_artifact(export_artifact(workload, recipe)[0])
-
-
-def sqnr_db(reference: np.ndarray, got: np.ndarray) -> float:
-    """Signal to quantization noise: 10 log10 of the power of the reference over that of the difference."""
-    noise = float(np.square(reference - got, dtype=np.float64).sum())
-    return float("inf") if noise == 0 else 10 * np.log10(np.square(reference, dtype=np.float64).sum() / noise)
 
 
 @pytest.fixture(scope="session")

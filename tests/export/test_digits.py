@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from conftest import make_workload
+from networks import make_workload
 from torch import nn
 
 from edgeq.artifact import load_artifact, read_samples

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import Net, export, make_workload
+from networks import Net, export, make_workload
 from torch import nn
 from torch.nn import functional
 

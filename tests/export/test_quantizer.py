@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from conftest import sqnr_db
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
+from networks import sqnr_db
 from torch import nn
 
 from edgeq.compile.lower import lower_program

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import EXAMPLES, Net, export, make_workload, sqnr_db
+from networks import EXAMPLES, Net, export, make_workload, sqnr_db
 from torch import nn
 from torch.utils import _pytree as pytree
 

@@ -4,73 +4,24 @@ import json
 
 import msgspec
 import pytest
+from msgspec.structs import replace
+from runs import make_run
 
 from edgeq.results.records import (
     SCHEMA,
-    Accuracy,
-    Agreement,
-    ArtifactInfo,
-    Conditions,
-    Delegation,
-    DeviceInfo,
     Failure,
-    LeftOut,
-    Memory,
     Missing,
-    Operator,
     OutputCheck,
     Reading,
     Report,
     Run,
     Series,
-    Spec,
     decode_report,
     encode_report,
 )
 
-ARTIFACT = ArtifactInfo(
-    name="digits",
-    recipe="int8",
-    sha256="0" * 64,
-    bytes=12_345,
-    executorch="1.5.1",
-    torch="2.13.0",
-    delegation=Delegation(
-        delegated=9, total=11, left_out=(LeftOut(op="mean.dim", count=1, reason="no keepdim"),)
-    ),
-    accuracy=Accuracy(
-        eager={"top1": 0.99}, converted={"top1": 0.985}, host={"top1": 0.985}, device={"missing": "not asked"}
-    ),
-)
-DEVICE = DeviceInfo(
-    profile="virt-pi5",
-    kind="emulated",
-    clock="instructions",
-    arch="aarch64",
-    cpu="cortex-a76",
-    features=("asimd", "asimddp"),
-    model="linux,dummy-virt",
-    os="Debian",
-    kernel="6.1",
-    libc="glibc 2.36",
-)
-SPEC = Spec(
-    threads=1,
-    cpus=(0,),
-    warmup=2,
-    iterations=(3, 20),
-    seconds=(0.0, 60.0),
-    agreement=Agreement(window=3, spread=0.001),
-    passes=("latency", "outputs"),
-)
-RUN = Run(
-    id="a1",
-    created="2026-01-02T03:04:05Z",
-    status="ok",
-    artifact=ARTIFACT,
-    device=DEVICE,
-    spec=SPEC,
-    conditions=Conditions(before={"load": Reading(value=0.1, unit="1"), "governor": Reading(missing="none")}),
+RUN = replace(
+    make_run(),
     series=(
         Series(name="latency", unit="insn", phase="warmup", values=(70.0,), source="runner"),
         Series(
@@ -82,36 +33,16 @@ RUN = Run(
             source="runner",
         ),
     ),
-    memory=Memory(
-        program=12_345,
-        arena=100,
-        heap_loaded=Missing(missing="no mallinfo2"),
-        heap_peak=5,
-        rss_start=3,
-        rss_peak=9,
-    ),
-    operators=(
-        Operator(
-            name="linear",
-            kernel="Fully Connected (NC, QS8, QC8W) GEMM",
-            module="fc",
-            delegated=True,
-            precision="int8",
-            count=1,
-            total=10.0,
-            unit="insn",
-        ),
-    ),
-    outputs=OutputCheck(within=True, max_abs_error=0.0, samples=4, bound="sqnr >= 20 dB"),
+    memory=replace(make_run().memory, heap_loaded=Missing(missing="no mallinfo2")),
 )
 FAILED = Run(
     id="a2",
     created="2026-01-02T03:04:05Z",
     status="failed",
     error=Failure(stage="deploy", kind="DeployError", message="disk full", hint="make room"),
-    artifact=ARTIFACT,
+    artifact=RUN.artifact,
     device=None,
-    spec=SPEC,
+    spec=RUN.spec,
     operators=Missing(missing="the run failed"),
     outputs=OutputCheck(missing="the run failed"),
 )
@@ -156,8 +87,8 @@ def test_the_keys_of_a_run_keep_their_names() -> None:
 def test_what_is_missing_is_a_reason_and_no_number() -> None:
     run = json.loads(encode_report([RUN]))["runs"][0]
     assert run["memory"]["heap_loaded"] == {"missing": "no mallinfo2"}
-    assert run["conditions"]["before"]["governor"] == {"missing": "none"}
-    assert run["conditions"]["before"]["load"] == {"value": 0.1, "unit": "1"}
+    assert run["conditions"]["before"]["governor"] == {"missing": "no cpufreq"}
+    assert run["conditions"]["before"]["load"] == {"value": 0.5, "unit": "1"}
 
 
 @pytest.mark.parametrize("fields", [{}, {"value": 1, "missing": "both"}])
