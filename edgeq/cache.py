@@ -81,8 +81,11 @@ def staging(final: Path) -> Iterator[Path]:
         raise
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, then rename: readers see the old file or the whole new one."""
+def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write `data` beside `path`, then rename: readers see the old file or the whole new one.
+
+    `mode` is as `chmod` takes it; None for what the umask leaves.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     beside = Path(name)
@@ -91,7 +94,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.write(data)
         umask = os.umask(0)
         os.umask(umask)
-        beside.chmod(0o666 & ~umask)
+        beside.chmod(0o666 & ~umask if mode is None else mode)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

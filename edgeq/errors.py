@@ -14,16 +14,18 @@ class EdgeqError(Exception):
         message: what was tried and what came back, one paragraph.
         hint: what to do next, or None.
         stage: where in the line of travel it happened (`workload`, `lower`, `deploy`, ...).
+        private: words of the message or hint that no record may hold, e.g. another user's name.
     """
 
     exit_code: ClassVar[int] = 5
     transient: ClassVar[bool] = False
     stage: ClassVar[str] = "edgeq"
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, private: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.private = private
 
 
 class GateFailed(EdgeqError):
@@ -106,6 +108,19 @@ class DeviceUnreachable(EdgeqError):
 
     exit_code = 4
     transient = True
+    stage = "connect"
+
+
+class DeadlineError(DeviceUnreachable):
+    """The device did not come to an end in time; another attempt would take as long."""
+
+    transient = False
+
+
+class DeviceBusy(EdgeqError):
+    """Another one has the device."""
+
+    exit_code = 4
     stage = "connect"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq.devices.ssh_client import SshTarget
+from edgeq.devices.ssh_target import SshTarget
 
 _CONFIG = """
 ListenAddress 127.0.0.1
@@ -23,6 +23,8 @@ UsePAM no
 StrictModes no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+# Not the shell set-up of whoever runs the tests; and a place for programs that stand before the system's.
+SetEnv HOME={folder} SHLVL=2 PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 Subsystem sftp internal-sftp
 """
 
@@ -83,7 +85,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs; one that ended and was not waited for does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
 

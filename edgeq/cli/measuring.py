@@ -4,7 +4,7 @@ import concurrent.futures
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +12,15 @@ import click
 
 from edgeq.cache import write_atomic
 from edgeq.cli.main import print_error
+from edgeq.cli.policy import policy_options
 from edgeq.cli.store import store_option
 from edgeq.cli.terminal import Terminal
 from edgeq.devices.profile import DeviceProfile, load_profile
-from edgeq.errors import EdgeqError, InputError, StoreError
+from edgeq.errors import EdgeqError, InputError, MeasurementError, StoreError
+from edgeq.measure.choices import Choices
+from edgeq.measure.device import Outcome
 from edgeq.measure.passes import Subject
-from edgeq.measure.session import Choices, Outcome, Sessions
+from edgeq.measure.session import Sessions
 from edgeq.report.files import write_pages, write_report
 from edgeq.report.sections import report_sections
 from edgeq.report.text import render_text
@@ -25,7 +28,7 @@ from edgeq.results.labels import git_labels, parse_labels
 from edgeq.results.records import Run, encode_report
 from edgeq.results.store import Store, default_store_path
 
-PASSES = ("latency", "operators", "outputs")
+_INVALID = "the run is kept, and marked; `limits` in the device profile say what a valid one needs"
 
 
 @dataclass(frozen=True)
@@ -41,27 +44,6 @@ class Order:
 
 _OPTIONS = (
     click.option(
-        "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runner."
-    ),
-    click.option("--cpus", help="Cores to pin the runner to, e.g. 2,3 (default: no pinning)."),
-    click.option("--warmup", type=click.IntRange(0), help="Inferences before the measured ones."),
-    click.option(
-        "--iterations", type=click.IntRange(1), help="Measured inferences (default: until they agree)."
-    ),
-    click.option(
-        "--measure",
-        default=",".join(PASSES),
-        show_default=True,
-        help="What to measure; memory comes with latency.",
-    ),
-    click.option(
-        "--timeout",
-        type=click.IntRange(1),
-        default=600,
-        show_default=True,
-        help="Seconds for one pass of one run.",
-    ),
-    click.option(
         "--json", "json_file", type=click.Path(path_type=Path), help="Write the whole report here too."
     ),
     store_option,
@@ -73,22 +55,17 @@ _OPTIONS = (
 def measuring_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options of every command that measures; the command gets them as one `order`."""
 
+    @policy_options
     @functools.wraps(function)
     def command(
         *,
-        threads: int,
-        cpus: str | None,
-        warmup: int | None,
-        iterations: int | None,
-        measure: str,
-        timeout: int,
+        choices: Choices,
         json_file: Path | None,
         store_path: Path | None,
         labels: tuple[str, ...],
         quiet: bool,
         **rest: object,
     ) -> None:
-        choices = replace(read_choices(threads, cpus, warmup, iterations, measure), timeout=timeout)
         kept = {**git_labels(Path.cwd()), **parse_labels(labels)}
         function(order=Order(choices, Terminal(quiet=quiet), json_file, store_path, kept), **rest)
 
@@ -96,29 +73,6 @@ def measuring_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
-
-
-def read_choices(
-    threads: int, cpus: str | None, warmup: int | None, iterations: int | None, measure: str
-) -> Choices:
-    """The run policy that the user chose.
-
-    Raises:
-        InputError: an unknown quantity (the valid ones are listed), or cores that are no numbers.
-    """
-    asked = tuple(part.strip() for part in measure.split(","))
-    names = dict.fromkeys("latency" if part == "memory" else part for part in asked)
-    if unknown := [name for name in names if name not in PASSES]:
-        raise InputError(
-            f"cannot measure {', '.join(unknown)!r}; there are: {', '.join((*PASSES, 'memory'))}"
-        )
-    try:
-        cores = tuple(int(core) for core in cpus.split(",")) if cpus else ()
-    except ValueError:
-        cores = (-1,)
-    if any(core < 0 for core in cores):
-        raise InputError(f"--cpus {cpus}: not a list of core numbers", hint="write it like 0,1")
-    return Choices(threads=threads, cpus=cores, warmup=warmup, iterations=iterations, passes=tuple(names))
 
 
 def load_profiles(names: Sequence[str]) -> list[DeviceProfile]:
@@ -196,6 +150,9 @@ class _Book:
         self._runs[name].append(outcome.run)
         if outcome.error is not None:
             self.fail(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
+        if outcome.run.invalid:
+            reasons = "; ".join(outcome.run.invalid)
+            self.fail(MeasurementError(f"not valid: {reasons}", hint=_INVALID), f"{name}: ")
         if self._out is not None:
             try:
                 write_report(self._out / name, self._runs[name])

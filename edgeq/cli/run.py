@@ -50,7 +50,8 @@ def run(
 ) -> None:
     """Export each WORKLOAD (a .py file, a module, a .pt2 file, or `digits`), bench it, and report."""
     from edgeq.compile.recipe import find_recipe
-    from edgeq.measure.session import prepare_device, resolve_spec
+    from edgeq.measure.choices import resolve_spec
+    from edgeq.measure.device import prepare_device
     from edgeq.workload.loader import load_workload
 
     profiles = load_profiles(devices)

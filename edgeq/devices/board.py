@@ -21,7 +21,7 @@ from edgeq.devices.board_keys import BoardKeys, find_keys
 from edgeq.devices.link import Link, printable
 from edgeq.devices.profile import BoardSpec
 from edgeq.devices.ssh import SshLink
-from edgeq.devices.ssh_client import SshTarget
+from edgeq.devices.ssh_target import SshTarget
 from edgeq.errors import DeviceError, DeviceUnreachable, EdgeqError, HostError
 
 QEMU = "qemu-system-aarch64"
@@ -40,6 +40,7 @@ def open_board(
     *,
     preload: Mapping[str, Path] | None = None,
     announce: Callable[[str], None] | None = None,
+    **_: object,
 ) -> Iterator[Link]:
     """Boot a board and give the link to it; it is gone when the block ends.
 

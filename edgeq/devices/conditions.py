@@ -6,6 +6,7 @@ from collections.abc import Callable
 from edgeq.devices.batch import ask_all
 from edgeq.devices.link import Link
 from edgeq.devices.probe import parse_meminfo
+from edgeq.devices.profile import DeviceProfile, EmulatorSpec
 from edgeq.results.records import Reading
 
 _CPUFREQ = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq"
@@ -30,7 +31,11 @@ _QUESTIONS = {
 _THROTTLE_BITS = {0: "undervoltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 
 
-def read_conditions(link: Link) -> dict[str, Reading]:
+# What an emulated core on this machine's kernel has none of; load and memory are what it really shares.
+_NOT_ITS_OWN = ("governor", "clock", "temperature", "throttling")
+
+
+def read_conditions(link: Link, profile: DeviceProfile) -> dict[str, Reading]:
     """The device's conditions now, by name; asked in one command.
 
     Names: `governor`, `clock.cpuN` (Hz), `temperature.ZONE` (degC), `throttling`, `load` (last minute's),
@@ -40,9 +45,10 @@ def read_conditions(link: Link) -> dict[str, Reading]:
         DeviceUnreachable: the link broke.
     """
     answers = ask_all(link, _QUESTIONS)
+    emulated = isinstance(profile.link, EmulatorSpec)
     readings: dict[str, Reading] = {}
     for name, parse in PARSERS.items():
-        readings |= parse(answers[name])
+        readings |= _not_its_own(name) if emulated and name in _NOT_ITS_OWN else parse(answers[name])
     return readings
 
 
@@ -115,6 +121,12 @@ def _by_path(text: str) -> dict[str, str]:
         path: value.strip()
         for path, colon, value in (line.partition(":") for line in text.splitlines())
         if colon
+    }
+
+
+def _not_its_own(name: str) -> dict[str, Reading]:
+    return {
+        name: Reading(missing=f"an emulated core has none; the {name} of this machine is not the device's")
     }
 
 

@@ -6,7 +6,7 @@ processes that deploy the same one do no harm.
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from edgeq.cache import file_sha256, key_of
@@ -38,10 +38,18 @@ def store_path(root: str, files: Mapping[str, Path]) -> str:
     Raises:
         ValueError: a name that leaves the set's folder.
     """
+    return _folder_of(root, files, _hash_all(files))
+
+
+def _hash_all(files: Mapping[str, Path]) -> dict[str, str]:
+    return {name: file_sha256(path) for name, path in files.items()}
+
+
+def _folder_of(root: str, files: Mapping[str, Path], hashes: Mapping[str, str]) -> str:
     for name in files:
         if name in ("", ".") or name != str(PurePosixPath(name)) or name[0] == "/" or ".." in name.split("/"):
             raise ValueError(f"{name!r} is no path within a set of files")
-    content = {name: [file_sha256(path), path.stat().st_mode & 0o111 != 0] for name, path in files.items()}
+    content = {name: [hashes[name], path.stat().st_mode & 0o111 != 0] for name, path in files.items()}
     return f"{root}/store/{key_of(content)[:32]}"
 
 
@@ -58,13 +66,14 @@ def deploy_folder(link: Link, root: str, files: Mapping[str, Path], progress: Pr
         DeployError: the device refused a file.
         DeviceUnreachable: the link broke.
     """
-    folder = store_path(root, files)
+    hashes = _hash_all(files)
+    folder = _folder_of(root, files, hashes)
     placed = {f"{folder}/{name}": path for name, path in files.items()}
-    whole = _find_whole(link, placed)
+    whole = _find_whole(link, {f"{folder}/{name}": sha256 for name, sha256 in hashes.items()})
     missing = {remote: local for remote, local in placed.items() if remote not in whole}
     if missing:
         folders = sorted({str(PurePosixPath(remote).parent) for remote in missing})
-        _make_folders(link, root, folders)
+        make_folders(link, root, folders)
         total, done = sum(path.stat().st_size for path in missing.values()), 0
         for remote, local in missing.items():
             size = local.stat().st_size
@@ -81,7 +90,7 @@ def deploy_folder(link: Link, root: str, files: Mapping[str, Path], progress: Pr
 @contextlib.contextmanager
 def make_run_folder(link: Link, root: str) -> Iterator[str]:
     """A new folder on the device for one run, removed at the end if the device can still be reached."""
-    _make_folders(link, root, [])
+    make_folders(link, root)
     made = link.run(["mktemp", "-d", f"{root}/run.XXXXXXXX"], timeout=_COMMAND_SECONDS)
     folder = made.check(f"making a folder in {root}", DeployError).stdout.decode().strip()
     try:
@@ -91,9 +100,8 @@ def make_run_folder(link: Link, root: str) -> Iterator[str]:
             link.run(["rm", "-rf", "--", folder], timeout=_COMMAND_SECONDS)
 
 
-def _find_whole(link: Link, placed: Mapping[str, Path]) -> set[str]:
-    """Those paths that the device has with the right content; one command for all."""
-    hashes = {remote: file_sha256(local) for remote, local in placed.items()}
+def _find_whole(link: Link, hashes: Mapping[str, str]) -> set[str]:
+    """Those paths that the device has with the right SHA-256; one command for all."""
     done = link.run(["sha256sum", "--", *hashes], timeout=_COMMAND_SECONDS)
     if done.exit_code in (126, 127):
         done.check("hashing files on the device", DeployError, hint="install coreutils or busybox there")
@@ -101,7 +109,12 @@ def _find_whole(link: Link, placed: Mapping[str, Path]) -> set[str]:
     return {remote for remote, sha256 in hashes.items() if f"{sha256}  {remote}" in lines}
 
 
-def _make_folders(link: Link, root: str, folders: list[str]) -> None:
+def make_folders(link: Link, root: str, folders: Sequence[str] = ()) -> None:
+    """Make the work folder, for its owner only, and `folders` below it.
+
+    Raises:
+        DeployError: it cannot be made, or belongs to another user.
+    """
     done = link.run(["sh", "-c", _MAKE_FOLDERS, "sh", root, *folders], timeout=_COMMAND_SECONDS)
     done.check(
         f"making {shlex.quote(root)} on the device",

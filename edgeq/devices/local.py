@@ -1,53 +1,81 @@
 """The link to this machine: subprocesses and file copies, behaving as a device does."""
 
 import contextlib
-import os
-import shlex
 import shutil
-import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from edgeq.devices.link import CommandResult, Progress, beside
-from edgeq.errors import DeployError, DeviceError, DeviceUnreachable
+from edgeq.devices.child import Child
+from edgeq.devices.link import CommandResult, Progress, Running, beside, shown
+from edgeq.devices.output import too_much
+from edgeq.devices.supervision import supervised
+from edgeq.errors import DeadlineError, DeployError, DeviceError, DeviceUnreachable
 
 
 class LocalLink:
     """A `Link` to the machine that edgeq runs on."""
 
-    def run(self, argv: Sequence[str], *, timeout: float) -> CommandResult:
-        """See `Link.run`; 127 and 126 are a shell's exit codes for a program that is missing or not one."""
-        # Files, not pipes: a child of the command that outlives it would keep a pipe open.
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    def __init__(self) -> None:
+        self._children: set[Child] = set()
+        self._lock = threading.Lock()
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float, environment: Mapping[str, str] | None = None
+    ) -> CommandResult:
+        """See `Link.run`."""
+        what = shown(argv)
+        until = time.monotonic() + timeout
+        try:
+            child = Child(supervised(argv, environment or {}), stderr=subprocess.PIPE)
+        except OSError as error:  # an argument list that is too long, or no process to be had
+            said = f"{argv[0]}: {error.strerror}\n".encode()
+            return CommandResult(argv=tuple(argv), exit_code=126, stdout=b"", stderr=said)
+        with self._held(child):
             try:
-                process = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
-                )
-            except OSError as error:
-                code = 127 if isinstance(error, FileNotFoundError) else 126
-                said = f"{argv[0]}: {error.strerror}\n".encode()
-                return CommandResult(argv=tuple(argv), exit_code=code, stdout=b"", stderr=said)
-            try:
-                code = process.wait(timeout)
-            except subprocess.TimeoutExpired as error:
-                raise DeviceUnreachable(
-                    f"`{shlex.join(argv)[:200]}` did not end within {timeout:g} s; it was stopped"
+                output, errors = child.read_all(until)
+                child.process.wait(max(0.0, until - time.monotonic()))
+            except (TimeoutError, subprocess.TimeoutExpired) as error:
+                raise DeadlineError(
+                    f"{what} did not end within {timeout:g} s; it was stopped",
+                    hint="give it more time, or see what the machine is busy with",
                 ) from error
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-            output.seek(0)
-            errors.seek(0)
-            return CommandResult(
-                argv=tuple(argv),
-                exit_code=128 - code if code < 0 else code,
-                stdout=output.read(),
-                stderr=errors.read(),
-            )
+            if child.is_let_go:
+                raise DeviceUnreachable(f"{what} was stopped: the link was closed")
+            if output.overflowed or errors.overflowed:
+                raise too_much(what, "this machine")
+        code = child.process.returncode
+        return CommandResult(
+            argv=tuple(argv),
+            exit_code=128 - code if code < 0 else code,
+            stdout=bytes(output.data),
+            stderr=bytes(errors.data),
+        )
+
+    def start(self, argv: Sequence[str]) -> Running:
+        """See `Link.start`."""
+        try:
+            child = Child(argv, stderr=subprocess.DEVNULL)
+        except OSError as error:
+            raise DeviceError(f"cannot start {shown(argv)}: {error.strerror}") from error
+        with self._lock:
+            self._children.add(child)
+        return child
+
+    @contextlib.contextmanager
+    def _held(self, child: Child) -> Iterator[None]:
+        """A child that a `close` in another thread ends, and that is gone when the block ends."""
+        with self._lock:
+            self._children.add(child)
+        try:
+            yield
+        finally:
+            child.close()
+            with self._lock:
+                self._children.discard(child)
 
     def push(self, local: Path, remote: str, *, timeout: float, progress: Progress | None = None) -> None:  # noqa: ARG002 - a local copy needs no deadline
         """See `Link.push`."""
@@ -58,7 +86,11 @@ class LocalLink:
         _copy(Path(remote), local, f"copying {remote}", DeviceError, progress)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """See `Link.close`."""
+        with self._lock:
+            children, self._children = self._children, set()
+        for child in children:
+            child.end()
 
     def __enter__(self) -> Self:
         return self

@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from edgeq.devices.adb import AdbLink
+from edgeq.devices.adb_client import AdbTarget
 from edgeq.devices.board import open_board
+from edgeq.devices.emulator import open_emulator
 from edgeq.devices.link import Link
 from edgeq.devices.local import LocalLink
-from edgeq.devices.profile import BoardSpec, DeviceProfile, LocalSpec, SshSpec
+from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile, EmulatorSpec, LocalSpec, SshSpec
 from edgeq.devices.ssh import SshLink
-from edgeq.devices.ssh_client import SshTarget
+from edgeq.devices.ssh_config import resolve
 
 Announce = Callable[[str], None]
 
@@ -31,21 +34,28 @@ def open_device(
     Raises:
         EdgeqError: as the kind of link does, some of it only when the link is first used.
     """
-    return OPENERS[type(profile.link)](profile.link, preload=preload or {}, announce=announce)
+    opener = OPENERS[type(profile.link)]
+    return opener(profile.link, preload=preload or {}, announce=announce, name=profile.name or None)
 
 
-def _open_ssh(spec: SshSpec, **_: object) -> AbstractContextManager[Link]:
-    key, known_hosts = (Path(name).expanduser() if name else None for name in (spec.key, spec.known_hosts))
-    return SshLink(SshTarget(spec.host, spec.port, spec.user, key, known_hosts))
+def _open_ssh(spec: SshSpec, *, name: str | None, **_: object) -> AbstractContextManager[Link]:
+    return SshLink(resolve(spec, name))
+
+
+def _open_adb(spec: AdbSpec, **_: object) -> AbstractContextManager[Link]:
+    return AdbLink(AdbTarget(spec.serial, spec.server))
 
 
 def _open_local(_spec: LocalSpec, **_: object) -> AbstractContextManager[Link]:
     return LocalLink()
 
 
-# Each opener takes the spec of the type that it stands under, and `preload` and `announce` by name.
+# Each opener takes the spec of the type that it stands under, and `preload`, `announce` and the device's
+# `name` by name.
 OPENERS: dict[type, Callable[..., AbstractContextManager[Link]]] = {
     BoardSpec: open_board,
     SshSpec: _open_ssh,
+    AdbSpec: _open_adb,
     LocalSpec: _open_local,
+    EmulatorSpec: open_emulator,
 }

@@ -3,63 +3,89 @@
 import re
 import shlex
 from collections import Counter
+from dataclasses import dataclass
 
 from edgeq.devices.batch import ask_all
+from edgeq.devices.cores import name_core
+from edgeq.devices.emulator import answer_for_core
 from edgeq.devices.link import Link
-from edgeq.devices.profile import DeviceProfile
+from edgeq.devices.phone import LIBC, name_model, name_system, parse_properties
+from edgeq.devices.profile import DeviceProfile, EmulatorSpec
 from edgeq.errors import DeviceError
 from edgeq.results.records import DeviceInfo
 from edgeq.units import format_quantity
 
-# (implementer, part) of MIDR_EL1 as /proc/cpuinfo shows them: Linux, arch/arm64/include/asm/cputype.h, and
-# the "Main ID Register" section of each core's Technical Reference Manual.
-CORES = {
-    (0x41, 0xC07): "Cortex-A7",
-    (0x41, 0xC08): "Cortex-A8",
-    (0x41, 0xC09): "Cortex-A9",
-    (0x41, 0xC0F): "Cortex-A15",
-    (0x41, 0xD03): "Cortex-A53",
-    (0x41, 0xD04): "Cortex-A35",
-    (0x41, 0xD05): "Cortex-A55",
-    (0x41, 0xD07): "Cortex-A57",
-    (0x41, 0xD08): "Cortex-A72",
-    (0x41, 0xD09): "Cortex-A73",
-    (0x41, 0xD0A): "Cortex-A75",
-    (0x41, 0xD0B): "Cortex-A76",
-    (0x41, 0xD0C): "Neoverse-N1",
-    (0x41, 0xD0D): "Cortex-A77",
-    (0x41, 0xD0E): "Cortex-A76AE",
-    (0x41, 0xD40): "Neoverse-V1",
-    (0x41, 0xD41): "Cortex-A78",
-    (0x41, 0xD42): "Cortex-A78AE",
-    (0x41, 0xD44): "Cortex-X1",
-    (0x41, 0xD46): "Cortex-A510",
-    (0x41, 0xD47): "Cortex-A710",
-    (0x41, 0xD48): "Cortex-X2",
-    (0x41, 0xD49): "Neoverse-N2",
-    (0x41, 0xD4B): "Cortex-A78C",
-    (0x41, 0xD4D): "Cortex-A715",
-    (0x41, 0xD4E): "Cortex-X3",
-    (0x41, 0xD4F): "Neoverse-V2",
-    (0x41, 0xD80): "Cortex-A520",
-    (0x41, 0xD81): "Cortex-A720",
-    (0x41, 0xD82): "Cortex-X4",
-    (0x41, 0xD85): "Cortex-X925",
-    (0x41, 0xD87): "Cortex-A725",
-}
-
+_CPU = "/sys/devices/system/cpu"
 _QUESTIONS = {
     "cpuinfo": "cat /proc/cpuinfo",
+    "clocks": f"grep -H . {_CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq",
     "arch": "uname -m",
+    "bits": "getconf LONG_BIT",
+    "page": "getconf PAGE_SIZE || grep -m 1 KernelPageSize /proc/self/smaps",
     "kernel": "uname -sr",
     "os": "cat /etc/os-release || cat /usr/lib/os-release",
     "model": "cat /proc/device-tree/model || cat /sys/class/dmi/id/product_name",
     # The last one is for a system without getconf and ldd: glibc's loader tells, too.
     "libc": "getconf GNU_LIBC_VERSION || { command -v ldd >&2 && ldd --version 2>&1; }"
     " || /lib/ld-linux-*.so.* --version",
+    "memory": "cat /proc/meminfo",
+    "properties": "getprop",
 }
 # Free space of the file system that holds, or is going to hold, the folder given.
 _DISK = 'd={folder}; while [ ! -d "$d" ]; do d="$(dirname "$d")"; done; df -Pk "$d"'
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Cores of one kind: numbers in Linux, highest clock in Hz, features beside those of all cores."""
+
+    name: str
+    cpus: tuple[int, ...]
+    max_hz: int | None
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a device answered; what it did not tell is None or `unknown`.
+
+    Attributes:
+        cpu: its cores by name and number.
+        features: instruction-set features that every core has.
+        bits: word size of its programs, which a 64-bit kernel does not settle.
+        page: bytes in a page of memory.
+        memory: fields of /proc/meminfo, bytes.
+        free_disk: bytes free in the file system of the work folder.
+    """
+
+    arch: str
+    cpu: str
+    clusters: tuple[Cluster, ...]
+    features: tuple[str, ...]
+    bits: int | None
+    page: int | None
+    kernel: str
+    os: str
+    model: str
+    libc: str
+    memory: dict[str, int]
+    free_disk: int | None
+
+
+def read_facts(link: Link, profile: DeviceProfile) -> Facts:
+    """Ask the device what it is; one command.
+
+    Raises:
+        DeviceUnreachable: the link broke.
+        DeviceError: it does not answer as Linux does.
+    """
+    disk = _DISK.format(folder=shlex.quote(profile.work_folder))
+    answers = ask_all(link, _QUESTIONS | {"disk": disk})
+    if isinstance(profile.link, EmulatorSpec):
+        answers |= answer_for_core(profile.link)
+    if not answers["arch"]:
+        raise DeviceError(f"{profile.name} does not answer `uname`: it is no Linux device")
+    return parse_facts(answers)
 
 
 def identify(link: Link, profile: DeviceProfile) -> DeviceInfo:
@@ -69,23 +95,19 @@ def identify(link: Link, profile: DeviceProfile) -> DeviceInfo:
         DeviceUnreachable: the link broke.
         DeviceError: it does not answer as Linux does, or has less free disk than the profile's limit.
     """
-    disk = _DISK.format(folder=shlex.quote(profile.work_folder))
-    answers = ask_all(link, _QUESTIONS | {"disk": disk})
-    if not answers["arch"]:
-        raise DeviceError(f"{profile.name} does not answer `uname`: it is no Linux device")
-    _require_room(profile, parse_df(answers["disk"]))
-    processors = parse_cpuinfo(answers["cpuinfo"])
+    facts = read_facts(link, profile)
+    _require_room(profile, facts.free_disk)
     return DeviceInfo(
         profile=profile.name,
         kind=profile.kind,
         clock=profile.clock,
-        arch=answers["arch"],
-        cpu=name_cpu(processors),
-        features=common_features(processors),
-        model=answers["model"].split("\n")[0] or "unknown",
-        os=parse_os(answers["os"]),
-        kernel=answers["kernel"],
-        libc=parse_libc(answers["libc"]),
+        arch=facts.arch,
+        cpu=facts.cpu,
+        features=facts.features,
+        model=facts.model,
+        os=facts.os,
+        kernel=facts.kernel,
+        libc=facts.libc,
     )
 
 
@@ -97,6 +119,26 @@ def _require_room(profile: DeviceProfile, free: int | None) -> None:
             f"the profile asks for {format_quantity(need, 'B')}",
             hint="make room on the device, or change `work_folder` or `limits.free_disk` in the profile",
         )
+
+
+def parse_facts(answers: dict[str, str]) -> Facts:
+    """The answers to all questions, taken apart; any of them may be empty or nonsense."""
+    processors = parse_cpuinfo(answers["cpuinfo"])
+    android = parse_properties(answers["properties"])
+    return Facts(
+        arch=answers["arch"],
+        cpu=name_cpu(processors),
+        clusters=parse_clusters(processors, parse_max_clocks(answers["clocks"])),
+        features=common_features(processors),
+        bits=parse_bytes(answers["bits"]),
+        page=parse_bytes(answers["page"]),
+        kernel=answers["kernel"],
+        os=name_system(android) if android else parse_os(answers["os"]),
+        model=name_model(android) if android else answers["model"].split("\n")[0] or "unknown",
+        libc=LIBC if android else parse_libc(answers["libc"]),
+        memory=parse_meminfo(answers["memory"]),
+        free_disk=parse_df(answers["disk"]),
+    )
 
 
 def parse_cpuinfo(text: str) -> list[dict[str, str]]:
@@ -119,8 +161,38 @@ def name_cpu(processors: list[dict[str, str]]) -> str:
 
 def common_features(processors: list[dict[str, str]]) -> tuple[str, ...]:
     """Instruction-set features that every core has (`Features` on Arm, `flags` on x86), sorted."""
-    sets = [set((each.get("Features") or each.get("flags") or "").split()) for each in processors]
+    sets = [_features(each) for each in processors]
     return tuple(sorted(set.intersection(*sets))) if sets else ()
+
+
+def parse_max_clocks(text: str) -> dict[int, int]:
+    """Highest clock in Hz by core number, from `path:kHz` lines of cpufreq."""
+    found = re.findall(r"/cpu([0-9]{1,4})/cpufreq/cpuinfo_max_freq:([0-9]{1,9})$", text, re.MULTILINE)
+    return {int(cpu): int(khz) * 1000 for cpu, khz in found}
+
+
+def parse_clusters(processors: list[dict[str, str]], max_hz: dict[int, int]) -> tuple[Cluster, ...]:
+    """Cores that are alike in name and highest clock, in the order of their lowest numbers."""
+    common = set(common_features(processors))
+    groups: dict[tuple[str, int | None], list[int]] = {}
+    extra: dict[tuple[str, int | None], tuple[str, ...]] = {}
+    for processor in processors:
+        if not re.fullmatch("[0-9]{1,4}", processor["processor"]):
+            continue
+        number = int(processor["processor"])
+        kind = (_name_core(processor), max_hz.get(number))
+        groups.setdefault(kind, []).append(number)
+        extra[kind] = tuple(sorted(_features(processor) - common))
+    return tuple(
+        Cluster(name, tuple(sorted(cpus)), clock, extra[name, clock])
+        for (name, clock), cpus in sorted(groups.items(), key=lambda each: min(each[1]))
+    )
+
+
+def parse_bytes(text: str) -> int | None:
+    """A number of getconf, or one with "kB" (1024 bytes) of /proc."""
+    found = re.search(r"(?:^|:)\s*([0-9]{1,9})( kB)?$", text)
+    return int(found[1]) * (1024 if found[2] else 1) if found else None
 
 
 def parse_os(text: str) -> str:
@@ -153,10 +225,14 @@ def parse_df(text: str) -> int | None:
     return int(found[1]) * 1024 if found else None
 
 
+def _features(processor: dict[str, str]) -> set[str]:
+    return set((processor.get("Features") or processor.get("flags") or "").split())
+
+
 def _name_core(processor: dict[str, str]) -> str:
     """By the Main ID Register; a 32-bit Arm kernel's "model name" says less, and x86 has nothing else."""
     try:
         implementer, part = (int(processor[f"CPU {key}"], 16) for key in ("implementer", "part"))
     except (KeyError, ValueError):
         return processor.get("model name", "unknown core")
-    return CORES.get((implementer, part), f"core {part:#x} of implementer {implementer:#x}")
+    return name_core(implementer, part)

@@ -2,10 +2,9 @@
 
 from typing import Literal
 
-from edgeq.results.records import Agreement, Series, Spec, Unit
+from edgeq.results.records import Agreement, Clock, Series, Spec, Steadiness, Unit
 from edgeq.runner.job import Result
 
-Clock = Literal["wall", "instructions"]
 Phase = Literal["warmup", "measured"]
 
 # An instruction clock repeats to about 0.03 %: two inferences within 0.1 % of each other say it all. Page
@@ -21,10 +20,23 @@ _INSTRUCTIONS = Spec(
     agreement=Agreement(window=2, spread=0.001),
     passes=("latency", "outputs", "operators"),
 )
+# Without a clock nothing is timed: the one measured inference shows the memory that a second one takes.
+_NO_CLOCK = Spec(
+    threads=1,
+    cpus=(),
+    warmup=0,
+    iterations=(1, 1),
+    seconds=(0.0, 120.0),
+    agreement=None,
+    passes=("latency", "outputs", "operators"),
+)
+# Clocks, caches and thread pools of a real device settle in a while that nobody knows beforehand.
 _WALL = Spec(
     threads=1,
     cpus=(),
     warmup=10,
+    warmup_seconds=(0.0, 20.0),
+    steady=Steadiness(window=10, spread=0.02),
     iterations=(50, 1000),
     seconds=(1.0, 10.0),
     agreement=None,
@@ -34,18 +46,27 @@ _WALL = Spec(
 
 def default_spec(clock: Clock) -> Spec:
     """The run policy of a clock; callers replace what the user chose."""
-    return _INSTRUCTIONS if clock == "instructions" else _WALL
+    return {"instructions": _INSTRUCTIONS, "wall": _WALL, "none": _NO_CLOCK}[clock]
 
 
 def ticks_to_unit(clock: Clock) -> tuple[float, Unit]:
-    """Factor and unit of one nanosecond tick: a guest instruction under `-icount shift=0`, else 1e-9 s."""
+    """Factor and unit of one nanosecond tick: a guest instruction under `-icount shift=0`, else 1e-9 s.
+
+    Raises:
+        ValueError: the clock counts nothing.
+    """
+    if clock == "none":
+        raise ValueError("there is no unit for ticks of no clock")
     return (1.0, "insn") if clock == "instructions" else (1e-9, "s")
 
 
 def latency_series(result: Result, clock: Clock) -> tuple[Series, ...]:
-    """`load`, `init`, `first`, warm-up and measured `latency` of a latency pass, every raw value kept."""
+    """`load`, `init`, `first`, warm-up and measured `latency` of a latency pass, every raw value kept.
+
+    None of it where there is no clock.
+    """
     times = result.times
-    if times is None:
+    if times is None or clock == "none":
         return ()
     factor, unit = ticks_to_unit(clock)
     source = "guest CLOCK_MONOTONIC under QEMU -icount" if clock == "instructions" else "CLOCK_MONOTONIC"

@@ -8,14 +8,25 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from edgeq.artifact import Artifact, Samples, read_samples, write_samples
+from edgeq.devices.profile import DeviceProfile
 from edgeq.errors import ArtifactError, DeviceError, MeasurementError, RunnerError
 from edgeq.measure.etdump import read_etdump
-from edgeq.measure.latency import Clock, latency_series, ticks_to_unit
+from edgeq.measure.gaps import NOT_ASKED, find_gaps, find_operator_gap
+from edgeq.measure.latency import latency_series, ticks_to_unit
 from edgeq.measure.memory import memory_parts
 from edgeq.measure.operators import operator_table
 from edgeq.measure.outputs import check_outputs, is_constant
 from edgeq.measure.reference import Reference
-from edgeq.results.records import Memory, Metrics, Missing, Operator, OutputCheck, RunWarning, Series, Spec
+from edgeq.results.records import (
+    Memory,
+    Metrics,
+    Missing,
+    Operator,
+    OutputCheck,
+    RunWarning,
+    Series,
+    Spec,
+)
 from edgeq.results.stats import summarize
 from edgeq.runner.job import Job, Result
 from edgeq.runner.launch import Launcher
@@ -28,7 +39,7 @@ _CONSTANT = RunWarning(
     message="the reference outputs are the same for every sample, so that the output check proves little; "
     "untrained networks do that when their signals die out",
 )
-_NOT_ASKED = Missing(missing="not asked for")
+_NOT_ASKED = Missing(missing=NOT_ASKED)
 _PROGRAM, _INPUTS = "model.pte", "inputs.safetensors"
 # Evaluation inputs that lie on a device at once.
 _BATCH_BYTES = 16_000_000
@@ -60,6 +71,7 @@ class Findings:
     """What was measured so far; a run that breaks off keeps it."""
 
     series: tuple[Series, ...] = ()
+    not_measured: dict[str, str] = field(default_factory=dict)
     memory: Memory | None = None
     operators: tuple[Operator, ...] | Missing = _NOT_ASKED
     outputs: OutputCheck | None = None
@@ -71,14 +83,21 @@ class Passes:
     """Runs the passes of one subject and writes what they show into `findings`."""
 
     def __init__(
-        self, launcher: Launcher, subject: Subject, reference: Reference, spec: Spec, clock: Clock
+        self,
+        launcher: Launcher,
+        subject: Subject,
+        reference: Reference,
+        spec: Spec,
+        profile: DeviceProfile,
     ) -> None:
         self._launcher = launcher
         self._subject = subject
         self._reference = reference
         self._spec = spec
-        self._clock = clock
-        self.findings = Findings()
+        self._clock = profile.clock
+        self.findings = Findings(
+            not_measured=find_gaps(profile, spec), operators=find_operator_gap(profile, spec)
+        )
 
     def run(self) -> None:
         """Deploy the program with its inputs, then run each pass that the spec names.
@@ -95,6 +114,10 @@ class Passes:
             threads=self._spec.threads,
             cpus=self._spec.cpus,
             warmup=self._spec.warmup,
+            warmup_seconds=self._spec.warmup_seconds,
+            steady=self._spec.steady,
+            rate=self._spec.rate,
+            pause=self._spec.pause,
             iterations=self._spec.iterations,
             seconds=self._spec.seconds,
             agreement=self._spec.agreement,
@@ -103,8 +126,8 @@ class Passes:
         if "latency" in self._spec.passes:
             self._latency(latency)
         outputs = self._launcher.run_path("outputs.safetensors") if "outputs" in self._spec.passes else None
-        if "operators" in self._spec.passes:
-            self._operators(replace(latency, kind="operators", warmup=0, outputs=outputs))
+        if "operators" in self._spec.passes and self._clock != "none":
+            self._operators(replace(latency, kind="operators", warmup=0, steady=None, outputs=outputs))
         elif outputs is not None:
             self._launcher.run(replace(latency, kind="outputs", outputs=outputs))
         if outputs is not None:
@@ -114,7 +137,11 @@ class Passes:
     def _latency(self, job: Job) -> None:
         result = self._launcher.run(job)
         self.findings.series = latency_series(result, self._clock)
-        self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes)
+        self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
+        if self._clock == "none":
+            return
+        if job.steady is not None and result.warmup_stopped_by == "seconds":
+            self.findings.warnings.append(_not_steady(job))
         measured = len(result.times.measured) if result.times else 0
         if measured < job.iterations[0]:
             self.findings.warnings.append(_cut_short(measured, job))
@@ -188,6 +215,15 @@ def _batches(samples: Samples) -> Iterator[Samples]:
             part, size = [], 0
     if part:
         yield part
+
+
+def _not_steady(job: Job) -> RunWarning:
+    return RunWarning(
+        code="not-steady",
+        message=f"the device was not steady after {job.warmup_seconds[1]:g} s of warm-up; "
+        "give it more (--warmup 60s), or find out what else it does",
+        facts={"seconds": job.warmup_seconds[1]},
+    )
 
 
 def _cut_short(measured: int, job: Job) -> RunWarning:

@@ -116,8 +116,10 @@ def _name_finding(finding: Finding) -> str:
 
 def _pair_sentences(pair: Pair) -> tuple[str, ...]:
     sentences = []
-    if pair.kind == "emulated":
+    if pair.clock == "instructions":
         sentences.append("Emulated, instruction clock: counts are compared exactly; they are not time.")
+    if pair.clock == "none":
+        sentences.append("Emulated, no clock: nothing was timed, and so no latency is compared.")
     if pair.allowed:
         sentences.append(f"Unlike conditions, allowed by the user: {_differences(pair.allowed)}.")
     if _is_same_program(pair):
@@ -148,7 +150,7 @@ def _finding_row(pair: Pair, finding: Finding) -> Row:
 def _label(pair: Pair, finding: Finding) -> str:
     if finding.quantity == "status":
         return "status"
-    if finding.quantity == "latency" and pair.kind == "emulated":
+    if finding.quantity == "latency" and pair.clock == "instructions":
         return "instructions per inference (emulated), median"
     if finding.quantity.startswith("accuracy."):
         where = f", {finding.where}" if finding.where else ""

@@ -77,11 +77,13 @@ def _series(run: Run) -> Iterator[Quantity]:
         for statistic in _STATISTICS:
             yield Quantity(series.name, statistic, getattr(summary, statistic), series.unit, summary.n)
     latency = run.find_series("latency")
+    gaps = dict(run.not_measured)
     if latency is None or not latency.values:
-        reason = "this run measured no latency"
+        gaps.setdefault("latency", "this run measured no latency")
         if run.error is not None:
-            reason = f"failed at {run.error.stage}: {run.error.message}"
-        yield Quantity("latency", "median", None, "", missing=reason)
+            gaps["latency"] = f"failed at {run.error.stage}: {run.error.message}"
+    for name, reason in gaps.items():
+        yield Quantity(name, "median", None, "", missing=reason)
 
 
 def _memory(run: Run) -> Iterator[Quantity]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgeq.report.operators import operator_sections
+from edgeq.report.policy import describe_policy
 from edgeq.report.section import Section
 from edgeq.results.records import Memory, Metrics, Missing, Run
 from edgeq.results.stats import summarize
@@ -74,12 +75,32 @@ def clock_sentence(runs: Sequence[Run]) -> str:
     device = next((run.device for run in runs if run.device is not None), None)
     if device is None:
         return ""
-    if device.kind == "emulated":
+    if device.clock == "instructions":
         return (
             "This device is emulated and has an instruction clock: one tick is one guest instruction. "
             "Counts repeat and can be compared with each other; they are not time on a real device."
         )
+    if device.clock == "none":
+        return (
+            "This device is emulated and has no clock: its outputs and its memory by part are those of the "
+            "program, and nothing was timed."
+        )
     return "Latency was measured on the device's own monotonic clock."
+
+
+def clock_badge(runs: Sequence[Run]) -> str:
+    """What must be seen at once beside numbers that are not of real silicon; empty for those that are."""
+    device = next(
+        (run.device for run in runs if run.device is not None and run.device.kind == "emulated"), None
+    )
+    if device is None:
+        return ""
+    return f"emulated, {'no' if device.clock == 'none' else 'instruction'} clock"
+
+
+def counts_instructions(runs: Sequence[Run]) -> bool:
+    """Whether what stands for a latency in `runs` is a count of an emulated device."""
+    return any(run.device is not None and run.device.clock == "instructions" for run in runs)
 
 
 def compare_recipes(name: str, runs: Sequence[Run]) -> Section:
@@ -110,8 +131,7 @@ def _ratio(new: Figure, base: Figure) -> str:
 
 
 def _quantities(runs: Sequence[Run]) -> list[tuple[str, Callable[[Run], Figure]]]:
-    emulated = any(run.device is not None and run.device.kind == "emulated" for run in runs)
-    what = "instructions per inference (emulated)" if emulated else "latency per inference"
+    what = "instructions per inference (emulated)" if counts_instructions(runs) else "latency per inference"
     metrics = dict.fromkeys(
         key
         for run in runs
@@ -120,7 +140,7 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Callable[[Run], Figure]]
         if key != "missing"
     )
     rows: list[tuple[str, Callable[[Run], Figure]]] = [
-        ("status", lambda run: Figure(run.status)),
+        ("status", lambda run: Figure(run.standing)),
         (f"{what}, median", lambda run: _statistic(run, "latency", "median")),
         ("p10", lambda run: _statistic(run, "latency", "p10")),
         ("p90", lambda run: _statistic(run, "latency", "p90")),
@@ -230,25 +250,28 @@ def notes(runs: Sequence[Run]) -> list[Section]:
         if run.error is not None:
             hint = f" {run.error.hint}" if run.error.hint else ""
             sentences.append(f"{label} failed at {run.error.stage}: {run.error.message}.{hint}")
+        if run.invalid:
+            sentences.append(f"{label} is not valid: {'; '.join(run.invalid)}.")
         sentences += [f"{label}: {warning.message}" for warning in run.warnings]
-        sentences += [f"{label}, {what}: not measured: {why}" for what, why in _missing(run)]
+        sentences += [f"{label}, {what}: not measured: {why}" for why, what in _missing(run).items()]
     return [Section("Notes", tuple(sentences))] if sentences else []
 
 
-def _missing(run: Run) -> list[tuple[str, str]]:
+def _missing(run: Run) -> dict[str, str]:
+    """What was not measured, by the reason."""
     accuracy = run.artifact.accuracy
     rungs = {
         f"accuracy ({name})": getattr(accuracy, name).get("missing")
         for name in ("eager", "converted", "host", "device")
     }
-    parts: dict[str, object] = {**rungs, "operators": run.operators}
+    parts: dict[str, object] = {**run.not_measured, **rungs, "operators": run.operators}
     if isinstance(run.memory, Memory):
         parts |= {name: getattr(run.memory, name) for name in run.memory.__struct_fields__}
-    found = []
+    found: dict[str, str] = {}
     for name, value in parts.items():
         reason = value.missing if isinstance(value, Missing) else value if isinstance(value, str) else None
         if reason is not None:
-            found.append((name, reason))
+            found[reason] = f"{found[reason]}, {name}" if reason in found else name
     return found
 
 
@@ -269,11 +292,5 @@ def conditions(runs: Sequence[Run]) -> Section:
             else:
                 cells.append(str(reading.value))
         rows.append((name, *cells))
-    spec = runs[0].spec
-    how = (
-        f"{spec.threads} thread{'s' if spec.threads > 1 else ''}, {spec.warmup} warm-up inferences, "
-        f"{spec.iterations[0]} to {spec.iterations[1]} measured"
-    )
-    if spec.agreement is not None:
-        how += f", stopped once {spec.agreement.window} agree within {spec.agreement.spread:.1%}"
+    how = describe_policy(runs[0].spec)
     return Section("Conditions", (how + ".",), ("reading", "before", "after"), tuple(rows))

@@ -11,7 +11,7 @@ from edgeq.results.blame import Blame, describe_delegation, find_blame
 from edgeq.results.likeness import Difference, check_allowed, find_changes, find_differences
 from edgeq.results.limits import Limit, Limits, find_gate
 from edgeq.results.pairing import Two, read_quantities
-from edgeq.results.records import Missing, Record, Run, Unit
+from edgeq.results.records import Clock, Missing, Record, Run, Unit
 from edgeq.results.verdict import Better, Change, Outcome, Verdict, judge
 
 SCHEMA = 1
@@ -58,7 +58,7 @@ class Pair(Record, frozen=True, kw_only=True):
 
     key: Key
     kind: Literal["hardware", "emulated"] | None
-    clock: Literal["wall", "instructions"] | None
+    clock: Clock | None
     outcome: Outcome
     allowed: tuple[Difference, ...]
     changed: tuple[Difference, ...]

@@ -36,6 +36,14 @@ def _iterations(run: Run) -> str:
     return f"{spec.iterations[0]} to {spec.iterations[1]}, {spec.seconds[0]:g} to {spec.seconds[1]:g} s"
 
 
+def _warmup(run: Run) -> str:
+    spec = run.spec
+    if run.device is None or run.device.clock != "wall":
+        return str(spec.warmup)
+    steady = "" if spec.steady is None else f", until {spec.steady.window} within {spec.steady.spread:g}"
+    return f"{spec.warmup}, {spec.warmup_seconds[0]:g} to {spec.warmup_seconds[1]:g} s{steady}"
+
+
 def _governor(run: Run) -> str:
     reading = run.conditions.before.get("governor")
     return "not known" if reading is None or reading.value is None else str(reading.value)
@@ -53,11 +61,14 @@ CONDITIONS: dict[str, Callable[[Run], str]] = {
     **{name: _device(name) for name in DeviceInfo.__struct_fields__ if name != "profile"},
     "threads": lambda run: str(run.spec.threads),
     "cpus": lambda run: ", ".join(map(str, run.spec.cpus)) or "any",
-    "warmup": lambda run: str(run.spec.warmup),
+    "warmup": _warmup,
+    "rate": lambda run: "none" if run.spec.rate is None else f"{run.spec.rate:g} a second",
+    "pause": lambda run: f"{run.spec.pause:g} s",
     "iterations": _iterations,
     "governor": _governor,
     "throttling": _throttling,
 }
+VALID = "valid"
 # Without these two a number has another meaning.
 NEVER_ALLOWED = ("kind", "clock")
 
@@ -74,7 +85,7 @@ def check_allowed(names: Collection[str]) -> None:
     Raises:
         InputError: the valid ones are listed.
     """
-    valid = [name for name in CONDITIONS if name not in NEVER_ALLOWED]
+    valid = [*(name for name in CONDITIONS if name not in NEVER_ALLOWED), VALID]
     if wrong := [name for name in names if name not in valid]:
         raise InputError(
             f"--allow: {', '.join(map(repr, wrong))} cannot be allowed", hint=f"there are: {', '.join(valid)}"
@@ -82,8 +93,12 @@ def check_allowed(names: Collection[str]) -> None:
 
 
 def find_differences(base: Run, new: Run) -> tuple[Difference, ...]:
-    """Conditions that differ, in the order of the table."""
-    return _differ(CONDITIONS, base, new)
+    """Conditions that differ, in the order of the table; a run that is not valid is like no other."""
+    differences = _differ(CONDITIONS, base, new)
+    if base.invalid or new.invalid:
+        words = ["; ".join(run.invalid) or "yes" for run in (base, new)]
+        differences += (Difference(name=VALID, base=words[0], new=words[1]),)
+    return differences
 
 
 def find_changes(base: Run, new: Run) -> tuple[Difference, ...]:

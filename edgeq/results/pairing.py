@@ -46,7 +46,7 @@ def _series(name: str) -> Callable[[Run], Measured | Missing]:
     def read(run: Run) -> Measured | Missing:
         series = run.find_series(name)
         if series is None or not series.values:
-            return Missing(missing=f"the run has no {name} series")
+            return Missing(missing=run.not_measured.get(name, f"the run has no {name} series"))
         return Measured(values=series.values, unit=series.unit, exact=series.unit == "insn")
 
     return read

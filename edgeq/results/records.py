@@ -13,6 +13,9 @@ SCHEMA = 1
 
 Unit = Literal["s", "insn", "B", "W", "J", "degC", "Hz", "1"]
 
+# What a device's monotonic clock counts: nanoseconds, instructions, or nothing that means something.
+Clock = Literal["wall", "instructions", "none"]
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every document part: immutable. msgspec does not inherit `kw_only`, so each part says it."""
@@ -89,7 +92,7 @@ class DeviceInfo(Record, frozen=True, kw_only=True):
 
     profile: str
     kind: Literal["hardware", "emulated"]
-    clock: Literal["wall", "instructions"]
+    clock: Clock
     arch: str
     cpu: str
     features: tuple[str, ...]
@@ -106,10 +109,25 @@ class Agreement(Record, frozen=True, kw_only=True):
     spread: float
 
 
-class Spec(Record, frozen=True, kw_only=True):
-    """How it was run. `seconds` bounds the measured phase on the device's own clock: (least, most).
+class Steadiness(Record, frozen=True, kw_only=True):
+    """Warm once the medians of the last two windows of `window` values differ by `spread` of one at most."""
 
-    `timeout` is how long one pass may take, in seconds.
+    window: int
+    spread: float
+
+
+class Spec(Record, frozen=True, kw_only=True):
+    """How it was run.
+
+    Attributes:
+        warmup: least inferences of the warm-up.
+        warmup_seconds: bounds of the warm-up on the device's own clock: (least, most).
+        steady: rule that ends the warm-up, or None for the least inferences and seconds.
+        seconds: bounds of the measured phase on the device's own clock: (least, most).
+        agreement: rule that ends the measured phase early, or None.
+        rate: requests per second, or None for one inference after the other.
+        pause: seconds between two inferences.
+        timeout: how long one pass may take, in seconds.
     """
 
     threads: int
@@ -120,6 +138,10 @@ class Spec(Record, frozen=True, kw_only=True):
     agreement: Agreement | None
     passes: tuple[str, ...]
     timeout: int = 600
+    warmup_seconds: tuple[float, float] = (0.0, 60.0)
+    steady: Steadiness | None = None
+    rate: float | None = None
+    pause: float = 0.0
 
 
 class Conditions(Record, frozen=True, kw_only=True):
@@ -210,22 +232,34 @@ class Failure(Record, frozen=True, kw_only=True):
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """One artifact on one device: conditions, raw series, memory, operators, output check."""
+    """One artifact on one device: conditions, raw series, memory, operators, output check.
+
+    Attributes:
+        not_measured: why there is no Series of a name that a reader may look for, by that name.
+        invalid: why its numbers are not to be trusted: what of the device's limits was not kept.
+    """
 
     schema: int = SCHEMA
     id: str
     created: str
     status: Literal["ok", "failed"]
     error: Failure | None = None
+    invalid: tuple[str, ...] = ()
     artifact: ArtifactInfo
     device: DeviceInfo | None
     spec: Spec
     conditions: Conditions = Conditions()
     series: tuple[Series, ...] = ()
+    not_measured: dict[str, str] = {}
     memory: Memory | None = None
     operators: tuple[Operator, ...] | Missing = ()
     outputs: OutputCheck | None = None
     warnings: tuple[RunWarning, ...] = ()
+
+    @property
+    def standing(self) -> Literal["ok", "invalid", "failed"]:
+        """What to think of its numbers at a glance."""
+        return "failed" if self.status == "failed" else "invalid" if self.invalid else "ok"
 
     def find_series(self, name: str, phase: str = "measured") -> Series | None:
         """The series called `name` of that phase, or None."""

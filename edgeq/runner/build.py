@@ -65,7 +65,7 @@ def build_runner(
         BuildError: the compiler refused; the message holds its last lines and names the kept log.
     """
     executorch = public_version(executorch)
-    compiler = _find_compiler(arch)
+    compiler = find_compiler(arch)
     options = _cmake_options(executorch, arch, compiler, sanitize)
     facts = {
         "sources": {path.name: file_sha256(path) for path in sorted(SOURCES.iterdir()) if path.is_file()},
@@ -130,7 +130,12 @@ def _cmake_options(executorch: str, arch: str, compiler: str, sanitize: bool) ->
     return options
 
 
-def _find_compiler(arch: str) -> str:
+def find_compiler(arch: str) -> str:
+    """The C++ compiler for `arch`.
+
+    Raises:
+        HostError: there is none; the hint says what to install.
+    """
     if arch not in ARCHITECTURES:
         raise HostError(
             f"there is no runner for {arch}", hint=f"the architectures are {', '.join(ARCHITECTURES)}"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from edgeq.results.records import Agreement, Record
+from edgeq.results.records import Agreement, Record, Steadiness
 
 JOB_SCHEMA = 1
 
@@ -27,10 +27,14 @@ class Job(Record, frozen=True, kw_only=True):
         etdump: file to write in the `operators` pass.
         threads: size of the thread pool, at least 1.
         cpus: cores to pin the process to; empty for no pinning.
-        warmup: inferences after the first one and before the measured ones.
+        warmup: inferences after the first one and before the measured ones, at least.
+        warmup_seconds: least and most length of the warm-up, on the device's clock.
+        steady: rule that ends the warm-up (after its least inferences and seconds), or None.
         iterations: least and most measured inferences.
         seconds: least and most length of the measured phase, on the device's clock.
         agreement: rule to stop early (after the least iterations and seconds), or None.
+        rate: requests per second, in warm-up and measured phase; None for one after the other.
+        pause: seconds between the end of an inference and the start of the next.
         deadline: seconds after which the runner kills itself.
     """
 
@@ -44,9 +48,13 @@ class Job(Record, frozen=True, kw_only=True):
     threads: int = 1
     cpus: tuple[int, ...] = ()
     warmup: int = 2
+    warmup_seconds: tuple[float, float] = (0.0, 60.0)
+    steady: Steadiness | None = None
     iterations: tuple[int, int] = (1, 1)
     seconds: tuple[float, float] = (0.0, 60.0)
     agreement: Agreement | None = None
+    rate: float | None = None
+    pause: float = 0.0
     deadline: int = 600
 
 
@@ -94,6 +102,7 @@ class Result(Record, frozen=True, kw_only=True):
     samples: int = 0
     arenas: tuple[int, ...] = ()
     times: Times | None = None
+    warmup_stopped_by: Literal["count", "steady", "seconds"] | None = None
     stopped_by: Literal["agreement", "iterations", "seconds"] | None = None
     memory: tuple[MemoryStage, ...] = ()
 

@@ -14,23 +14,49 @@ from edgeq.devices.link import Link, Progress, printable
 from edgeq.errors import DeviceError, RunnerError
 from edgeq.runner.build import RunnerBundle
 from edgeq.runner.job import Job, Result
+from edgeq.runner.standalone import start_command, system_files
 
 # The runner ends itself at the job's deadline; the link waits this much longer for it to say so.
 _GRACE_SECONDS = 60
+# What to do about an exit code of the runner.
+_HINTS = {
+    126: "the device does not run programs there: is its file system mounted `noexec`? "
+    "choose another `work_folder` in the device profile",
+    137: "SIGKILL comes from Linux when memory runs out (`dmesg` on the device says so), or from somebody",
+    132: "it used an instruction that this core does not have; `edgeq device check` lists its features",
+}
 
 
 class Launcher(AbstractContextManager["Launcher"]):
     """The runner on one device, deployed on entry; its run folder is removed on exit."""
 
     def __init__(
-        self, link: Link, bundle: RunnerBundle, work_folder: str, progress: Progress | None = None
+        self,
+        link: Link,
+        bundle: RunnerBundle,
+        work_folder: str,
+        progress: Progress | None = None,
+        *,
+        standalone: bool = False,
     ) -> None:
+        """Make one for a device.
+
+        Args:
+            link: the device.
+            bundle: the runner.
+            work_folder: edgeq's folder there.
+            progress: told how far the deploying has come.
+            standalone: the device has no glibc; the runner brings its own.
+        """
         self._link = link
         self._bundle = bundle
         self._root = work_folder
         self._progress = progress
         self._stack = ExitStack()
-        self._libraries = self._runner = self._folder = ""
+        self._standalone = standalone
+        self._command: list[str] = []
+        self._environment: dict[str, str] = {}
+        self._folder = ""
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -39,8 +65,13 @@ class Launcher(AbstractContextManager["Launcher"]):
         Raises:
             DeployError, DeviceUnreachable: as the link says.
         """
-        runner, self._libraries = map(self.deploy, runner_files(self._bundle))
-        self._runner = f"{runner}/{self._bundle.runner.name}"
+        folder, libraries = map(self.deploy, runner_files(self._bundle))
+        runner = f"{folder}/{self._bundle.runner.name}"
+        if self._standalone:
+            system = self.deploy(system_files(self._bundle))
+            self._command = start_command(self._bundle.arch, system, libraries, runner)
+        else:
+            self._command, self._environment = [runner], {"LD_LIBRARY_PATH": libraries}
         self._folder = self._stack.enter_context(make_run_folder(self._link, self._root))
         return self
 
@@ -79,12 +110,14 @@ class Launcher(AbstractContextManager["Launcher"]):
             local = Path(folder) / "job.json"
             local.write_bytes(msgspec.json.encode(job))
             self._link.push(local, job_path, timeout=60)
-        argv = ("env", f"LD_LIBRARY_PATH={self._libraries}", self._runner, job_path, result_path)
-        answer = self._link.run(argv, timeout=job.deadline + _GRACE_SECONDS)
+        argv = (*self._command, job_path, result_path)
+        seconds = job.deadline + _GRACE_SECONDS
+        answer = self._link.run(argv, timeout=seconds, environment=self._environment)
         if answer.exit_code not in (0, 1):
             said = printable(answer.stderr).strip()[-1000:] or "nothing"
             raise RunnerError(
-                f"the runner {_ending(answer.exit_code)} in the {job.kind} pass; it said: {said}"
+                f"the runner {_ending(answer.exit_code)} in the {job.kind} pass; it said: {said}",
+                hint=_HINTS.get(answer.exit_code),
             )
         try:
             document = self.pull(result_path)

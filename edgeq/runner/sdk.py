@@ -18,6 +18,9 @@ from edgeq.cache import cached, key_of
 from edgeq.errors import BuildError, HostError
 
 ARCHITECTURES = ("aarch64", "x86_64")
+# Oldest C library that its wheels are made for, and what their code takes for granted on each architecture.
+GLIBC = "2.28"
+CPU_FEATURES: dict[str, tuple[str, ...]] = {"aarch64": ("fp", "asimd"), "x86_64": ("sse2",)}
 
 # What the runner loads at run time, beside the C and C++ libraries of the device.
 RUNTIME_LIBRARIES = (
@@ -101,7 +104,7 @@ def _pip_download(version: str, arch: str, python: str, into: Path) -> str:
         "--progress-bar",
         "off",
         "--platform",
-        f"manylinux_2_28_{arch}",
+        f"manylinux_{GLIBC.replace('.', '_')}_{arch}",
     ]
     command += ["--python-version", python, "--dest", str(into), f"executorch=={version}"]
     try:

@@ -15,7 +15,7 @@ def test_device_says_what_it_is(link):
     assert info.arch
     assert info.cpu not in ("", "unknown")
     assert info.features
-    assert info.libc.startswith("glibc 2.")
+    assert info.libc.startswith(("glibc 2.", "bionic"))
     assert info.os != "unknown"
 
 
@@ -26,7 +26,7 @@ def test_device_with_too_little_room_is_refused(link):
 
 
 def test_every_condition_is_a_value_or_a_reason(link):
-    readings = read_conditions(link)
+    readings = read_conditions(link, load_profile("virt-pi5"))
     assert readings["load"].unit == "1"
     assert readings["memory_available"].value > 0
     assert {name.partition(".")[0] for name in readings} == {

@@ -11,11 +11,11 @@ import time
 import pytest
 from peers import await_end, kill_tree, make_key, run_sshd
 
-from edgeq.devices import ssh
+from edgeq.devices import output
 from edgeq.devices.opening import open_device
 from edgeq.devices.profile import DeviceProfile, SshSpec
 from edgeq.devices.ssh import SshLink
-from edgeq.devices.ssh_client import SshTarget
+from edgeq.devices.ssh_target import SshTarget
 from edgeq.errors import DeviceError, DeviceUnreachable, HostKeyError, ProfileError
 
 
@@ -54,7 +54,7 @@ def test_changed_host_key_stops_everything(server, tmp_path, pinned):
     with SshLink(target) as link, pytest.raises(HostKeyError, match="another host key") as caught:
         link.run(["touch", str(tmp_path / "ran")], timeout=30)
     assert fingerprint(tmp_path) in caught.value.message
-    assert "ssh-keygen -R" in caught.value.hint
+    assert ("do not go on" if pinned else "--replace") in caught.value.hint
     assert not (tmp_path / "ran").exists()
 
 
@@ -190,7 +190,7 @@ def test_interrupted_push_leaves_no_file(server, tmp_path):
 
 
 def test_command_that_writes_without_end_is_let_go(server, monkeypatch):
-    monkeypatch.setattr(ssh, "OUTPUT_LIMIT", 1_000_000)
+    monkeypatch.setattr(output, "OUTPUT_LIMIT", 1_000_000)
     with SshLink(server.target) as link:
         for script in ("yes", "yes >&2"):
             with pytest.raises(DeviceError, match="more than 1 MB"):

@@ -77,6 +77,54 @@ def test_seconds_bound_the_measured_phase_on_both_sides(runner):
     assert starts[-1] - starts[0] > 0.08e9
 
 
+def test_warm_up_lasts_the_least_seconds_and_the_least_count(runner):
+    _, long = runner.run(runner.job("linear", warmup=3, warmup_seconds=[0.1, 60.0]))
+    assert long["warmup_stopped_by"] == "count"
+    assert len(long["times"]["warmup"]) > 3
+    assert sum(long["times"]["warmup"]) < 2e9
+    _, short = runner.run(runner.job("linear", warmup=3))
+    assert (short["warmup_stopped_by"], len(short["times"]["warmup"])) == ("count", 3)
+    _, none = runner.run(runner.job("linear", warmup=0))
+    assert (none["warmup_stopped_by"], none["times"]["warmup"]) == ("count", [])
+
+
+def test_warm_up_ends_when_two_windows_have_the_same_median(runner):
+    rule = {"window": 5, "spread": 1e9}
+    _, early = runner.run(runner.job("linear", warmup=0, steady=rule))
+    assert (early["warmup_stopped_by"], len(early["times"]["warmup"])) == ("steady", 10)
+    job = runner.job("loop", warmup=0, steady={"window": 10, "spread": 0.02}, warmup_seconds=[0, 20])
+    _, real = runner.run(job)
+    warmup = real["times"]["warmup"]
+    if real["warmup_stopped_by"] == "steady":
+        before, after = np.median(warmup[-20:-10]), np.median(warmup[-10:])
+        assert abs(after - before) <= 0.02 * before
+        assert len(warmup) >= 20
+    else:  # a machine that is too restless for 2 %
+        assert real["warmup_stopped_by"] == "seconds"
+
+
+def test_warm_up_that_never_gets_steady_ends_by_time_and_says_so(runner):
+    rule = {"window": 10**8, "spread": 0.0}
+    _, result = runner.run(runner.job("linear", warmup=0, steady=rule, warmup_seconds=[0, 0.2]))
+    assert result["warmup_stopped_by"] == "seconds"
+    assert len(result["times"]["measured"]) == 1
+
+
+def test_requests_come_at_the_rate_that_the_job_names(runner):
+    _, result = runner.run(runner.job("linear", iterations=[20, 20], rate=50))
+    starts = np.array(result["times"]["starts"], dtype=np.int64)
+    due = starts[0] + np.arange(20) * 20_000_000
+    assert (starts >= due - 1_000_000).all()
+    assert np.median(starts - due) < 10_000_000
+
+
+def test_pause_lies_between_two_inferences(runner):
+    _, result = runner.run(runner.job("linear", iterations=[10, 10], pause=0.01))
+    times = result["times"]
+    gaps = np.array(times["starts"][1:]) - np.array(times["starts"][:-1]) - np.array(times["measured"][:-1])
+    assert (gaps >= 10_000_000).all()
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_inference_runs_on_the_threads_that_the_job_names(runner, threads):
     """The kernel's own list of threads says so while the runner works."""

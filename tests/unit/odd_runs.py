@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 from runs import DEVICE, make_run
 
-from edgeq.results.records import Accuracy, Failure, RunWarning, Series
+from edgeq.results.records import Accuracy, Failure, Missing, RunWarning, Series
 
 
 def pair(**changes):
@@ -29,7 +29,15 @@ FAILED = {
 NO_ACCURACY = Accuracy(
     **{key: {"missing": "no evaluate()"} for key in ("eager", "converted", "host", "device")}
 )
-
+# On qemu-user nothing is timed.
+_WHY = "qemu-user has no clock"
+NO_CLOCK = {
+    "device": replace(DEVICE, profile="emulator-a76", clock="none"),
+    "series": (),
+    "not_measured": {"latency": _WHY, "load": _WHY, "power": "it draws none"},
+    "operators": Missing(missing=_WHY),
+    "memory": replace(make_run().memory, rss_peak=Missing(missing="QEMU counts too")),
+}
 
 ODD = {
     "one run": [make_run()],
@@ -51,5 +59,6 @@ ODD = {
     "two devices": [*pair(), *[on_hardware(run) for run in pair()]],
     "a device not reached": [*pair(), make_run(device=None, **FAILED)],
     "a long series": [on_hardware(make_run(), values=tuple(0.001 + 1e-6 * i for i in range(3000)))],
+    "no clock": pair(**NO_CLOCK),
     "warnings": pair(warnings=(RunWarning(code="not-agreed", message="they differ"),)),
 }

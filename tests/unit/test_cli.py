@@ -83,8 +83,9 @@ def test_a_profile_with_a_wrong_type_names_file_and_key(tmp_path):
     _refused(edgeq("device", "show", profile), "mine.toml", "port")
 
 
-def test_a_profile_survives_show(tmp_path):
-    shown = edgeq("device", "show", "virt-pi5").stdout
+@pytest.mark.parametrize("name", ["virt-pi5", "raspberry-pi-zero-2w", "local"])
+def test_a_profile_survives_show(name, tmp_path):
+    shown = edgeq("device", "show", name).stdout
     again = tmp_path / "copy.toml"
     again.write_text(shown)
     assert edgeq("device", "show", again).stdout == shown

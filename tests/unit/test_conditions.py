@@ -7,6 +7,7 @@ import pytest
 
 from edgeq.devices import conditions
 from edgeq.devices.local import LocalLink
+from edgeq.devices.profile import load_profile
 from edgeq.errors import DeviceError
 from edgeq.results.records import Reading
 
@@ -94,8 +95,8 @@ def test_strange_line_does_not_hide_the_others():
 
 def test_shell_that_answers_half_a_line_is_a_device_error(tmp_path, monkeypatch):
     shell = tmp_path / "sh"
-    shell.write_text(f"#!{sys.executable}\nimport sys\nprint(sys.argv[2].split(chr(39))[1], end='')\n")
+    shell.write_text(f"#!{sys.executable}\nimport sys\nprint(sys.argv[-1].split(chr(39))[1], end='')\n")
     shell.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DeviceError, match="POSIX shell"):
-        conditions.read_conditions(LocalLink())
+        conditions.read_conditions(LocalLink(), load_profile("local"))

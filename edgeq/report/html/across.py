@@ -118,7 +118,10 @@ def _table(
 def _latency(run: Run) -> str:
     found = latency_of(run)
     if found is None:
-        return "failed" if run.status == "failed" else "not measured"
+        reason = run.not_measured.get("latency")
+        if run.status == "failed" or reason is None:
+            return "failed" if run.status == "failed" else "not measured"
+        return f"not measured: {reason}"
     emulated = " (emulated)" if found[1] == "insn" else ""
     return f"{format_quantity(found[0].median, found[1])}{emulated}, n = {found[0].n}"
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from edgeq.report.html.verdict import label_runs
+from edgeq.report.policy import describe_policy
 from edgeq.report.section import Section
 from edgeq.results.records import Run
 from edgeq.units import format_quantity
@@ -20,15 +21,8 @@ def _device(tell: Callable[[Run], str]) -> Callable[[Run], str]:
 
 def _kind(run: Run) -> str:
     assert run.device is not None  # noqa: S101 # `_device` has looked
-    if run.device.clock == "instructions":
-        return f"{run.device.kind}, instruction clock"
-    return f"{run.device.kind}, wall clock"
-
-
-def _policy(run: Run) -> str:
-    spec = run.spec
-    cores = f", pinned to {', '.join(map(str, spec.cpus))}" if spec.cpus else ""
-    return f"{spec.threads} thread{'s' if spec.threads > 1 else ''}{cores}, {spec.warmup} warm-up inferences"
+    clock = {"instructions": "instruction clock", "wall": "wall clock", "none": "no clock"}[run.device.clock]
+    return f"{run.device.kind}, {clock}"
 
 
 def _source(run: Run) -> str:
@@ -56,7 +50,7 @@ def _delegation(run: Run) -> str:
 _FACTS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("run", lambda run: run.id),
     ("measured at", lambda run: run.created),
-    ("status", lambda run: run.status),
+    ("status", lambda run: "; ".join((run.standing, *run.invalid))),
     ("program, SHA-256", lambda run: run.artifact.sha256),
     ("program file", lambda run: format_quantity(run.artifact.bytes, "B")),
     ("ExecuTorch", lambda run: run.artifact.executorch or "unknown: made elsewhere"),
@@ -65,7 +59,7 @@ _FACTS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("device", _device(lambda run: run.device.profile if run.device else "")),
     ("device is", _device(_kind)),
     ("core", _device(lambda run: f"{run.device.cpu}, {run.device.arch}" if run.device else "")),
-    ("run with", _policy),
+    ("run with", lambda run: describe_policy(run.spec)),
     ("passes", lambda run: ", ".join(run.spec.passes)),
     ("clock", _source),
     ("outputs", _outputs),

@@ -17,7 +17,8 @@ from edgeq.report.html.svg import (
     legend_of,
     marker,
 )
-from edgeq.report.html.verdict import is_emulated, label_runs, latency_of
+from edgeq.report.html.verdict import label_runs, latency_of
+from edgeq.report.sections import counts_instructions
 from edgeq.results.records import Run
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity
@@ -49,10 +50,8 @@ def latency(key: str, runs: Sequence[Run]) -> Picture | None:
         said.append(f"{label}: median {median} of {found[0].n} values")
     if not groups:
         return None
-    emulated = any(is_emulated(run) for run in runs)
-    title = (
-        "Instructions per inference (emulated, instruction clock)" if emulated else "Latency per inference"
-    )
+    counted = "Instructions per inference (emulated, instruction clock)"
+    title = counted if counts_instructions(runs) else "Latency per inference"
     alt = f"{title}. {'; '.join(said)}."
     return Picture(
         draw_bars(key, alt, groups),

@@ -9,7 +9,7 @@ import msgspec
 
 from edgeq.report.html.across import newest_of_each_recipe
 from edgeq.report.html.verdict import is_emulated, latency_of, rung_of, shared_metric
-from edgeq.report.sections import NOT_REACHED
+from edgeq.report.sections import NOT_REACHED, clock_badge
 from edgeq.results.records import Run
 from edgeq.units import format_quantity, format_ratio
 
@@ -73,7 +73,7 @@ def list_runs(title: str, runs: Sequence[Run], labels: Labels) -> Listing:
             Cell(run.artifact.name, link=f"artifacts/{file_name(run.artifact.name)}.html"),
             Cell(run.artifact.recipe),
             Cell(device_of(run), link=f"devices/{file_name(device_of(run))}.html"),
-            Cell(run.status),
+            Cell(run.standing),
             _latency(run),
             Cell(format_quantity(run.artifact.bytes, "B"), run.artifact.bytes),
             _accuracy(run),
@@ -144,7 +144,7 @@ def _about(folder: str, runs: Sequence[Run]) -> str:
     device = runs[-1].device
     if device is None:
         return ""
-    return f"{device.cpu}{', emulated: instruction clock' if is_emulated(runs[-1]) else ''}"
+    return ", ".join(text for text in (device.cpu, clock_badge(runs[-1:])) if text)
 
 
 def _latency(run: Run) -> Cell:

@@ -15,10 +15,11 @@ from edgeq.report.html.figures import draw_latency
 from edgeq.report.html.parts import draw_parts, operators
 from edgeq.report.html.svg import Picture
 from edgeq.report.html.tradeoff import draw_tradeoffs
-from edgeq.report.html.verdict import Verdict, find_base, is_emulated, judge
+from edgeq.report.html.verdict import Verdict, find_base, judge
 from edgeq.report.operators import operator_sections
 from edgeq.report.section import Section
 from edgeq.report.sections import (
+    clock_badge,
     clock_sentence,
     compare_recipes,
     conditions,
@@ -71,7 +72,7 @@ def render_html(runs: Sequence[Run]) -> str:
         title=named,
         device=describe_device(runs),
         clock=clock_sentence(runs),
-        emulated=any(is_emulated(run) for run in runs),
+        badge=clock_badge(runs),
         parts=[
             describe_artifact(f"a{index}", name, same) for index, (name, same) in enumerate(groups.items())
         ],

@@ -27,9 +27,10 @@ from edgeq.report.html.listing import (
     run_path,
 )
 from edgeq.report.html.page import render
-from edgeq.report.html.verdict import is_emulated, judge
+from edgeq.report.html.verdict import judge
 from edgeq.report.operators import operator_sections
 from edgeq.report.sections import (
+    clock_badge,
     clock_sentence,
     compare_recipes,
     describe_device,
@@ -170,7 +171,7 @@ def _comparison(artifact: str, device: str, runs: Sequence[Run], labels: Labels)
         "site_comparison.html",
         f"{artifact} on {device}",
         "../",
-        emulated=any(is_emulated(run) for run in runs),
+        badge=clock_badge(runs),
         clock=clock_sentence(runs),
         verdicts=judge(newest),
         pictures=[] if beside is None else [beside],
@@ -205,7 +206,7 @@ def _run(run: Run) -> bytes:
         f"{artifact}.{run.artifact.recipe} on {device}",
         "../",
         run=run,
-        emulated=is_emulated(run),
+        badge=clock_badge([run]),
         document=f"{run_path(run)}.json",
         comparison=comparison_path(artifact, device),
         verdict=judge([run])[0],

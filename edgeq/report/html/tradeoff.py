@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from edgeq.report.html.svg import MUTED, Margins, Picture, colour, draw_plot, legend_of, marker, shorten
-from edgeq.report.html.verdict import is_emulated, label_runs, latency_of, rung_of, shared_metric
+from edgeq.report.html.verdict import label_runs, latency_of, rung_of, shared_metric
+from edgeq.report.sections import counts_instructions
 from edgeq.results.pairing import read_quantities
 from edgeq.results.records import Run
 from edgeq.units import format_quantity
@@ -122,4 +123,4 @@ def _is_lower_better(run: Run, metric: str) -> bool:
 def _words(cost: str, runs: Sequence[Run]) -> str:
     if cost == "size":
         return "size of the program file"
-    return "instructions (emulated)" if any(is_emulated(run) for run in runs) else "latency"
+    return "instructions (emulated)" if counts_instructions(runs) else "latency"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgeq.report.sections import counts_instructions
 from edgeq.results.interval import CONFIDENCE, LEAST_VALUES, bound_ratio
 from edgeq.results.likeness import find_differences
 from edgeq.results.records import Metrics, Run
@@ -38,7 +39,7 @@ class Verdict:
 
 
 def is_emulated(run: Run) -> bool:
-    """Whether the run's numbers are counts of an emulated device."""
+    """Whether the run's numbers are of an emulated device."""
     return run.device is not None and run.device.kind == "emulated"
 
 
@@ -158,10 +159,10 @@ def _change(ratio: float, less: str, more: str) -> str:
 
 
 def _latency_tile(run: Run, base: Run | None = None) -> Tile:
-    label = "instructions per inference, emulated" if is_emulated(run) else "latency per inference"
+    label = "instructions per inference, emulated" if counts_instructions([run]) else "latency per inference"
     new = latency_of(run)
     if new is None:
-        return Tile(label, "not measured", "no latency series in this run")
+        return Tile(label, "not measured", run.not_measured.get("latency", "no latency series in this run"))
     now = format_quantity(new[0].median, new[1])
     old = None if base is None else latency_of(base)
     if base is None:

@@ -103,37 +103,55 @@ void read_pass(const json& document, Job& job) {
   job.etdump = optional_path("etdump", Pass::operators);
 }
 
+void read_span(const json& document, const char* key, double& least, double& most) {
+  if (const auto found = document.find(key); found != document.end()) {
+    const json& bounds = pair(*found, key);
+    least = number(bounds[0], key);
+    most = number(bounds[1], key);
+  }
+  if (least > most) {
+    bad(key, "the least is above the most");
+  }
+}
+
 void read_bounds(const json& document, Job& job) {
   if (const auto found = document.find("iterations"); found != document.end()) {
     const json& bounds = pair(*found, "iterations");
     job.least_iterations = static_cast<size_t>(integer(bounds[0], "iterations", 1, kMostCount));
     job.most_iterations = static_cast<size_t>(integer(bounds[1], "iterations", 1, kMostCount));
   }
-  if (const auto found = document.find("seconds"); found != document.end()) {
-    const json& bounds = pair(*found, "seconds");
-    job.least_seconds = number(bounds[0], "seconds");
-    job.most_seconds = number(bounds[1], "seconds");
-  }
   if (job.least_iterations > job.most_iterations) {
     bad("iterations", "the least is above the most");
   }
-  if (job.least_seconds > job.most_seconds) {
-    bad("seconds", "the least is above the most");
-  }
+  read_span(document, "seconds", job.least_seconds, job.most_seconds);
+  read_span(document, "warmup_seconds", job.least_warmup_seconds, job.most_warmup_seconds);
 }
 
-void read_agreement(const json& document, Job& job) {
-  const auto found = document.find("agreement");
+// A window of values and how far apart they may lie: what `agreement` and `steady` have in common.
+template <typename Rule>
+std::optional<Rule> read_rule(const json& document, const std::string& key, int64_t least_window) {
+  const auto found = document.find(key);
   if (found == document.end() || found->is_null()) {
-    return;
+    return std::nullopt;
   }
   if (!found->is_object()) {
-    bad("agreement", "expected an object, got " + found->dump());
+    bad(key, "expected an object, got " + found->dump());
   }
-  check_keys(*found, "agreement.", {"window", "spread"});
-  job.agreement = Agreement{
-      static_cast<size_t>(integer(need(*found, "window"), "agreement.window", 2, kMostCount)),
-      number(need(*found, "spread"), "agreement.spread")};
+  check_keys(*found, key + ".", {"window", "spread"});
+  return Rule{static_cast<size_t>(integer(need(*found, "window"), key + ".window", least_window, kMostCount)),
+              number(need(*found, "spread"), key + ".spread")};
+}
+
+void read_pace(const json& document, Job& job) {
+  const auto optional_number = [&](const char* key) {
+    const auto found = document.find(key);
+    return found == document.end() || found->is_null() ? 0.0 : number(*found, key);
+  };
+  job.rate = optional_number("rate");
+  job.pause = optional_number("pause");
+  if (job.rate > 0 && job.pause > 0) {
+    bad("pause", "a fixed rate leaves no pause to choose");
+  }
 }
 
 void read_machine(const json& document, Job& job) {
@@ -169,7 +187,8 @@ Job read_job(const std::string& path) {
     throw BadJob("job file " + path + " holds no object");
   }
   check_keys(document, "", {"schema", "pass", "program", "inputs", "method", "outputs", "etdump", "threads", "cpus",
-                            "warmup", "iterations", "seconds", "agreement", "deadline"});
+                            "warmup", "warmup_seconds", "steady", "iterations", "seconds", "agreement", "rate",
+                            "pause", "deadline"});
   if (const json& schema = need(document, "schema"); schema != kJobSchema) {
     bad("schema", "this runner reads " + std::to_string(kJobSchema) + ", got " + schema.dump());
   }
@@ -181,7 +200,9 @@ Job read_job(const std::string& path) {
     job.method = text(*found, "method");
   }
   read_bounds(document, job);
-  read_agreement(document, job);
+  job.agreement = read_rule<Agreement>(document, "agreement", 2);
+  job.steady = read_rule<Steady>(document, "steady", 1);
+  read_pace(document, job);
   read_machine(document, job);
   return job;
 }

@@ -17,6 +17,12 @@ struct Agreement {
   double spread;
 };
 
+// Warm-up ends once the medians of the last two windows differ by at most `spread` of the earlier one.
+struct Steady {
+  size_t window;
+  double spread;
+};
+
 struct Job {
   Pass pass;
   std::string pass_name;
@@ -28,11 +34,16 @@ struct Job {
   uint32_t threads = 1;
   std::vector<int> cpus;
   size_t warmup = 2;
+  double least_warmup_seconds = 0;
+  double most_warmup_seconds = 60;
+  std::optional<Steady> steady;
   size_t least_iterations = 1;
   size_t most_iterations = 1;
   double least_seconds = 0;
   double most_seconds = 60;
   std::optional<Agreement> agreement;
+  double rate = 0;   // requests per second; 0: the next one at once
+  double pause = 0;  // seconds between the end of one and the start of the next
   unsigned deadline = 600;
 };
 

@@ -11,6 +11,8 @@
 
 #include <executorch/runtime/platform/runtime.h>
 
+#include <sys/prctl.h>
+
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -94,6 +96,8 @@ int describe(const char* program_path) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  // Started by a loader that was called by its name, the process would bear the loader's.
+  prctl(PR_SET_NAME, "edgeq-runner");
   if (count == 2 && std::strcmp(arguments[1], "--version") == 0) {
     std::printf("{\"executorch\": \"%s\", \"schema\": %d}\n", EDGEQ_EXECUTORCH_VERSION, edgeq::kResultSchema);
     return kDone;

@@ -51,18 +51,29 @@ class Bench {
 // An inference takes microseconds at least; a longer run than this grows its vectors between inferences.
 constexpr size_t kMostReserved = 1'000'000;
 
+// At the pace of the measured phase: a device that idles between requests warms up less.
+void warm_up(const Job& job, Bench& bench, std::vector<int64_t>& durations, Result& result) {
+  const WarmupRule rule(job);
+  Pace pace(job);
+  const int64_t began = now();
+  while (!(result.warmup_stopped_by = rule.decide(durations, now() - began))) {
+    pace.await(durations.size());
+    durations.push_back(bench.infer("warmup", durations.size()).duration);
+  }
+}
+
 void run_latency(const Job& job, Bench& bench, Times& times, Result& result) {
   times.warmup.reserve(std::min(job.warmup, kMostReserved));
   times.measured.reserve(std::min(job.most_iterations, kMostReserved));
   times.starts.reserve(std::min(job.most_iterations, kMostReserved));
   times.first = bench.infer("first", 0).duration;
   result.memory.push_back(take_memory("first"));
-  for (size_t number = 0; number < job.warmup; ++number) {
-    times.warmup.push_back(bench.infer("warmup", number).duration);
-  }
-  StopRule rule(job);
+  warm_up(job, bench, times.warmup, result);
+  const StopRule rule(job);
+  Pace pace(job);
   const int64_t began = now();
   while (!result.stopped_by) {
+    pace.await(times.measured.size());
     const auto timing = bench.infer("measured", times.measured.size());
     times.starts.push_back(timing.start);
     times.measured.push_back(timing.duration);

@@ -43,6 +43,7 @@ void write_result(const std::string& path, const Job& job, const Result& result,
   document["samples"] = result.samples;
   document["arenas"] = result.arenas;
   document["times"] = result.times ? encode(*result.times) : ordered_json(nullptr);
+  document["warmup_stopped_by"] = or_null(result.warmup_stopped_by);
   document["stopped_by"] = or_null(result.stopped_by);
   document["memory"] = encode(result.memory);
   // A damaged program's names may hold any bytes: those that are no UTF-8 are replaced.

@@ -29,6 +29,7 @@ struct Result {
   size_t samples = 0;
   std::vector<int64_t> arenas;
   std::optional<Times> times;
+  std::optional<std::string> warmup_stopped_by;
   std::optional<std::string> stopped_by;
   std::vector<MemoryStage> memory;
 };

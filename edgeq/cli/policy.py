@@ -1,0 +1,164 @@
+"""The options that say how to measure, the same for every command that does."""
+
+import functools
+import re
+from collections.abc import Callable
+
+import click
+
+from edgeq.errors import InputError
+from edgeq.measure.choices import Choices
+
+PASSES = ("latency", "operators", "outputs")
+
+_SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """A length of time such as `90`, `90s`, `5m` or `500ms`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", str(value).strip())
+        if found is None or found[2] not in _SECONDS:
+            self.fail(f"{value!r} is no length of time; write it like 90s, 5m or 500ms", param, ctx)
+        return float(found[1]) * _SECONDS[found[2]]
+
+
+_OPTIONS = (
+    click.option(
+        "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runner."
+    ),
+    click.option("--cpus", help="Cores to pin the runner to, e.g. 2,3 or 4-7 (default: no pinning)."),
+    click.option(
+        "--warmup", help="Warm up for this many inferences (20), this long (2s), or until `steady`."
+    ),
+    click.option(
+        "--iterations", type=click.IntRange(1), help="Measured inferences (default: until they agree)."
+    ),
+    click.option("--seconds", type=Duration(), help="Measure for this long at least."),
+    click.option("--sustained", type=Duration(), help="Measure for this long and show what the heat does."),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), help="Requests per second."),
+    click.option("--pause", type=Duration(), default=0.0, help="Rest between two inferences."),
+    click.option(
+        "--tune", is_flag=True, help="Set governor and stay-awake for the session, and put them back."
+    ),
+    click.option(
+        "--measure",
+        default=",".join(PASSES),
+        show_default=True,
+        help="What to measure; memory comes with latency.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.IntRange(1),
+        default=600,
+        show_default=True,
+        help="Seconds for one pass of one run.",
+    ),
+    click.option(
+        "--wait",
+        type=click.IntRange(0),
+        default=600,
+        show_default=True,
+        help="Seconds to wait for a device that another edgeq uses.",
+    ),
+)
+
+
+def policy_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how to measure; the command gets them as one `choices`."""
+
+    @functools.wraps(function)
+    def command(
+        *,
+        threads: int,
+        cpus: str | None,
+        warmup: str | None,
+        iterations: int | None,
+        seconds: float | None,
+        sustained: float | None,
+        rate: float | None,
+        pause: float,
+        tune: bool,
+        measure: str,
+        timeout: int,
+        wait: int,
+        **rest: object,
+    ) -> None:
+        count, length, steady = read_warmup(warmup)
+        choices = Choices(
+            threads=threads,
+            cpus=read_cores(cpus),
+            warmup=count,
+            warmup_seconds=length,
+            steady=steady,
+            iterations=iterations,
+            seconds=seconds,
+            sustained=sustained,
+            rate=rate,
+            pause=pause,
+            tune=tune,
+            passes=read_passes(measure),
+            timeout=timeout,
+            wait=wait,
+        )
+        function(choices=choices, **rest)
+
+    wrapped: Callable[..., None] = command
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def read_passes(measure: str) -> tuple[str, ...]:
+    """What `--measure` names, each once; memory is part of the latency pass.
+
+    Raises:
+        InputError: an unknown quantity; the valid ones are listed.
+    """
+    asked = tuple(part.strip() for part in measure.split(","))
+    names = dict.fromkeys("latency" if part == "memory" else part for part in asked)
+    if unknown := [name for name in names if name not in PASSES]:
+        raise InputError(
+            f"cannot measure {', '.join(unknown)!r}; there are: {', '.join((*PASSES, 'memory'))}"
+        )
+    return tuple(names)
+
+
+def read_cores(text: str | None) -> tuple[int, ...]:
+    """Core numbers of `0,1` or `4-7` or both.
+
+    Raises:
+        InputError: it is no such list.
+    """
+    cores: list[int] = []
+    for part in text.split(",") if text else ():
+        found = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
+        if found is None or int(found[2] or found[1]) < int(found[1]):
+            raise InputError(f"--cpus {text}: not a list of core numbers", hint="write it like 0,1 or 4-7")
+        cores += range(int(found[1]), int(found[2] or found[1]) + 1)
+    return tuple(dict.fromkeys(cores))
+
+
+def read_warmup(text: str | None) -> tuple[int | None, float | None, bool]:
+    """What `--warmup` asks for: least inferences, least seconds, until steady.
+
+    Raises:
+        InputError: it is neither a number, nor a length of time, nor `steady`.
+    """
+    if text is None:
+        return None, None, True
+    if text == "steady":
+        return 0, None, True
+    if re.fullmatch("[0-9]{1,9}", text):
+        return int(text), None, False
+    try:
+        return 0, Duration().convert(text, None, None), False
+    except click.BadParameter as error:
+        raise InputError(
+            f"--warmup {text}: not a number of inferences, nor a length of time",
+            hint="write it like 20, 2s or steady",
+        ) from error

@@ -1,0 +1,135 @@
+"""What a user chose of the run policy, and the spec that it makes on a device."""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from edgeq.devices.profile import BoardSpec, DeviceProfile
+from edgeq.errors import InputError
+from edgeq.measure.latency import default_spec
+from edgeq.results.records import Spec
+
+# A sustained run has no use for a bound on the number of inferences.
+_ANY_NUMBER = 1_000_000_000
+# What loading, warming up and writing the result may take beside the measured phase.
+_SPARE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose of the run policy; None leaves the default of the device's clock.
+
+    Attributes:
+        threads: of the runner.
+        cpus: cores to pin it to; empty for no pinning.
+        warmup: least inferences of the warm-up.
+        warmup_seconds: least length of the warm-up.
+        steady: whether the warm-up goes on until the device's rule for steady times holds.
+        iterations: measured inferences, exactly.
+        seconds: least length of the measured phase.
+        sustained: length of the measured phase, however many inferences that are.
+        rate: requests per second.
+        pause: seconds between two inferences.
+        passes: what to measure.
+        timeout: seconds that a pass may take.
+        wait: seconds to wait for another user of the device.
+        tune: whether to set the device's governor and the like for the session.
+    """
+
+    threads: int = 1
+    cpus: tuple[int, ...] = ()
+    warmup: int | None = None
+    warmup_seconds: float | None = None
+    steady: bool = True
+    iterations: int | None = None
+    seconds: float | None = None
+    sustained: float | None = None
+    rate: float | None = None
+    pause: float = 0.0
+    passes: tuple[str, ...] = ("latency", "operators", "outputs")
+    timeout: int = 600
+    wait: float = 600.0
+    tune: bool = False
+
+
+def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
+    """The spec of a run on that device.
+
+    Raises:
+        InputError: the device cannot do what was chosen, or the choices exclude each other.
+    """
+    _check_device(profile, choices)
+    _check_together(choices)
+    spec = default_spec(profile.clock)
+    spec = replace(
+        spec,
+        threads=choices.threads,
+        cpus=choices.cpus,
+        passes=choices.passes,
+        timeout=choices.timeout,
+        rate=choices.rate,
+        pause=choices.pause,
+    )
+    return _choose_length(_choose_warmup(spec, choices), choices)
+
+
+def _choose_warmup(spec: Spec, choices: Choices) -> Spec:
+    least, most = spec.warmup_seconds
+    if choices.warmup_seconds is not None:
+        least, most = choices.warmup_seconds, max(most, choices.warmup_seconds)
+    return replace(
+        spec,
+        warmup=spec.warmup if choices.warmup is None else choices.warmup,
+        warmup_seconds=(least, most),
+        steady=spec.steady if choices.steady else None,
+    )
+
+
+def _choose_length(spec: Spec, choices: Choices) -> Spec:
+    if choices.sustained is not None:
+        length = choices.sustained
+        timeout = max(spec.timeout, int(length + spec.warmup_seconds[1] + _SPARE_SECONDS))
+        return replace(
+            spec, iterations=(1, _ANY_NUMBER), seconds=(length, length), agreement=None, timeout=timeout
+        )
+    if choices.iterations is not None:
+        spec = replace(spec, iterations=(choices.iterations, choices.iterations), agreement=None)
+    if choices.seconds is not None:
+        least, most = spec.iterations
+        length = choices.seconds
+        spec = replace(
+            spec, seconds=(length, max(length, spec.seconds[1])), iterations=(least, max(most, _ANY_NUMBER))
+        )
+    return spec
+
+
+def _check_device(profile: DeviceProfile, choices: Choices) -> None:
+    if isinstance(profile.link, BoardSpec) and (choices.threads != 1 or any(choices.cpus)):
+        raise InputError(
+            f"{profile.name} has one core, so that its clock counts instructions: it runs one thread",
+            hint="leave out --threads and --cpus for this device",
+        )
+    timed = {
+        "--rate": choices.rate,
+        "--pause": choices.pause,
+        "--sustained": choices.sustained,
+        "--tune": choices.tune,
+    }
+    if profile.clock != "wall" and (asked := [name for name, value in timed.items() if value]):
+        raise InputError(
+            f"{profile.name} has no clock that counts time: it cannot do {', '.join(asked)}",
+            hint="these need a real device",
+        )
+
+
+def _check_together(choices: Choices) -> None:
+    lengths = {
+        "--iterations": choices.iterations,
+        "--seconds": choices.seconds,
+        "--sustained": choices.sustained,
+    }
+    asked = [name for name, value in lengths.items() if value is not None]
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(asked)} exclude each other: each says how long to measure")
+    if choices.rate is not None and choices.pause:
+        raise InputError("--rate and --pause exclude each other: a fixed rate leaves no pause to choose")

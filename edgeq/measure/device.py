@@ -1,0 +1,199 @@
+"""A device in use: locked, runners deployed, one Run for each artifact. A run that fails is a Run too."""
+
+import datetime
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from edgeq.devices.board_image import find_image
+from edgeq.devices.conditions import read_conditions
+from edgeq.devices.deploy import store_path
+from edgeq.devices.link import Link, Progress
+from edgeq.devices.opening import open_device
+from edgeq.devices.phone import check_phone
+from edgeq.devices.probe import identify
+from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile
+from edgeq.devices.tuning import tuned
+from edgeq.devices.work_folder import use_work_folder
+from edgeq.errors import DeviceUnreachable, EdgeqError
+from edgeq.measure.passes import Findings, Passes, Subject, program_files
+from edgeq.measure.reference import Reference, find_reference
+from edgeq.measure.validity import await_cool, find_faults
+from edgeq.plain import conceal
+from edgeq.results.records import Conditions, DeviceInfo, Failure, Reading, Run, Spec
+from edgeq.runner import EXECUTORCH
+from edgeq.runner.build import RunnerBundle, build_runner
+from edgeq.runner.launch import Launcher, runner_files
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A Run, and the error that ended it, if one did."""
+
+    run: Run
+    error: EdgeqError | None
+
+
+def prepare_device(profile: DeviceProfile, announce: Announce) -> None:
+    """Make what the device needs and no artifact is needed for: the runner and, for a board, its image.
+
+    Raises:
+        HostError, BuildError: a tool is missing, or a build failed.
+    """
+    if profile.arch is not None:
+        build_runner(EXECUTORCH, profile.arch, announce=announce)
+    if isinstance(profile.link, BoardSpec):
+        find_image(announce)
+
+
+class DeviceSession:
+    """A device with a runner of each ExecuTorch version that the subjects need."""
+
+    def __init__(
+        self,
+        profile: DeviceProfile,
+        spec: Spec,
+        subjects: Sequence[Subject],
+        *,
+        wait: float,
+        tune: bool,
+        announce: Announce,
+        progress: Progress | None,
+    ) -> None:
+        self._profile = profile
+        self._spec = spec
+        self._wait = wait
+        self._tune = tune
+        self._announce = announce
+        self._progress = progress
+        self._subjects = subjects
+        self._link: Link | None = None
+        self._device: DeviceInfo | None = None
+        self._references: dict[Path, Reference] = {}
+        self._bundles: dict[str, RunnerBundle] = {}
+        self._launchers: dict[str, Launcher] = {}
+
+    def prepare(self) -> None:
+        """Check and build what can be before the device is opened."""
+        self._references = {
+            subject.artifact.program: find_reference(subject.artifact, _version(subject))
+            for subject in self._subjects
+        }
+        if self._profile.arch is not None:
+            self._bundles = _build(self._subjects, self._profile.arch, self._announce)
+
+    def open(self, stack: ExitStack) -> None:
+        """Open the device and deploy the runners; `stack` closes what was opened."""
+        profile = self._profile
+        sets = [files for bundle in self._bundles.values() for files in runner_files(bundle)]
+        sets += [
+            files
+            for subject in self._subjects
+            for files in program_files(subject.artifact, self._references[subject.artifact.program])
+        ]
+        preload = {
+            f"{store_path(profile.work_folder, files)}/{name}": path
+            for files in sets
+            for name, path in files.items()
+        }
+        device = open_device(profile, preload=preload, announce=self._announce)
+        link = self._link = stack.enter_context(device)
+        if not isinstance(profile.link, BoardSpec):  # a board is made for this session, and goes with it
+            reserved = use_work_folder(link, profile, wait=self._wait, announce=self._announce)
+            stack.enter_context(reserved)
+        is_phone = isinstance(profile.link, AdbSpec)
+        if is_phone:
+            check_phone(link, profile.work_folder)
+        if self._tune:
+            stack.enter_context(tuned(link, profile, self._announce))
+        self._device = identify(link, profile)
+        bundles = self._bundles or _build(self._subjects, self._device.arch, self._announce)
+        self._launchers = {
+            version: stack.enter_context(
+                Launcher(link, bundle, profile.work_folder, self._progress, standalone=is_phone)
+            )
+            for version, bundle in bundles.items()
+        }
+
+    def let_go(self) -> None:
+        """End what runs on the device now; whoever waits for it gets an error."""
+        if self._link is not None:
+            self._link.close()
+
+    def fail(self, subject: Subject, error: EdgeqError) -> Outcome:
+        """The Run of a subject that was not measured, since the device failed before."""
+        return Outcome(self._record(subject, Findings(), Conditions(), error), error)
+
+    def measure(self, subject: Subject) -> Outcome:
+        """One Run; a failure of the runner or of the outputs is in it, a broken link ends the device."""
+        link, launcher = self._link, self._launchers[_version(subject)]
+        assert link is not None  # noqa: S101 - `open` came before
+        reference = self._references[subject.artifact.program]
+        passes = Passes(launcher, subject, reference, self._spec, self._profile)
+        before: dict[str, Reading] = {}
+        after: dict[str, Reading] = {}
+        error: EdgeqError | None = None
+        try:
+            await_cool(link, self._profile, self._announce)
+            before = read_conditions(link, self._profile)
+            passes.run()
+        except EdgeqError as caught:
+            error = caught
+        if not isinstance(error, DeviceUnreachable):
+            try:
+                after = read_conditions(link, self._profile)
+            except EdgeqError as caught:
+                error = error or caught
+        conditions = Conditions(before=before, after=after)
+        return Outcome(self._record(subject, passes.findings, conditions, error), error)
+
+    def _record(
+        self, subject: Subject, findings: Findings, conditions: Conditions, error: EdgeqError | None
+    ) -> Run:
+        info = subject.artifact.info
+        if findings.accuracy is not None:
+            info = replace(info, accuracy=replace(info.accuracy, device=findings.accuracy))
+        manifest = subject.artifact.manifest
+        return Run(
+            id=uuid.uuid4().hex,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            status="ok" if error is None else "failed",
+            error=None if error is None else _failure(error, self._profile),
+            invalid=() if self._device is None else find_faults(self._profile, conditions),
+            artifact=info,
+            device=self._device,
+            spec=self._spec,
+            conditions=conditions,
+            series=findings.series,
+            not_measured=findings.not_measured,
+            memory=findings.memory,
+            operators=findings.operators,
+            outputs=findings.outputs,
+            warnings=(*(manifest.warnings if manifest else ()), *findings.warnings),
+        )
+
+
+def _version(subject: Subject) -> str:
+    """ExecuTorch release to run the subject with; for one made elsewhere, the one edgeq is tested with."""
+    return subject.artifact.info.executorch or EXECUTORCH
+
+
+def _build(subjects: Sequence[Subject], arch: str, announce: Announce) -> dict[str, RunnerBundle]:
+    versions = sorted({_version(subject) for subject in subjects})
+    return {version: build_runner(version, arch, announce=announce) for version in versions}
+
+
+def _failure(error: EdgeqError, profile: DeviceProfile) -> Failure:
+    words = (*error.private, *profile.private_words)
+    return Failure(
+        stage=error.stage,
+        kind=type(error).__name__,
+        message=conceal(error.message, words),
+        hint=None if error.hint is None else conceal(error.hint, words),
+    )

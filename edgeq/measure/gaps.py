@@ -1,0 +1,34 @@
+"""What a run on a device cannot show, and why: known before anything is measured."""
+
+from edgeq.devices.profile import DeviceProfile
+from edgeq.results.records import Missing, Spec
+
+# What the latency pass times.
+TIMED = ("latency", "load", "init", "first")
+
+NO_CLOCK = "qemu-user has no clock: how long something takes there says nothing about a device"
+NOT_ASKED = "not asked for"
+
+
+def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
+    """Why there will be no series of a name, by that name; what is not named is to be measured."""
+    gaps = {}
+    if profile.clock == "none":
+        gaps = dict.fromkeys(TIMED, NO_CLOCK)
+    elif "latency" not in spec.passes:
+        gaps = dict.fromkeys(TIMED, NOT_ASKED)
+    return {**gaps, "power": _why_no_power(profile)}
+
+
+def find_operator_gap(profile: DeviceProfile, spec: Spec) -> Missing:
+    """Why there is no table of operators, as long as there is none."""
+    asked = "operators" in spec.passes
+    return Missing(missing=NO_CLOCK if asked and profile.clock == "none" else NOT_ASKED)
+
+
+def _why_no_power(profile: DeviceProfile) -> str:
+    if profile.kind == "emulated":
+        return "an emulated device draws no power of its own"
+    if not any(sensor.quantity in ("power", "energy") for sensor in profile.sensors):
+        return "the device's profile names no power sensor"
+    return "edgeq does not read power sensors yet"

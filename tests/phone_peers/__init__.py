@@ -1,0 +1,1 @@
+"""Phones for tests: Debian's real adbd in a private network, and devices that misbehave on the wire."""

@@ -1,0 +1,82 @@
+"""A run beyond its device's limits is not valid, and says why."""
+
+import msgspec
+import pytest
+from runs import make_run
+
+from edgeq.devices.profile import Limits, load_profile
+from edgeq.errors import InputError
+from edgeq.measure.validity import find_faults
+from edgeq.results.likeness import check_allowed, find_differences
+from edgeq.results.records import Conditions, Reading
+
+PI = load_profile("raspberry-pi-5")
+
+
+def faults(limits=None, before=None, after=None):
+    profile = msgspec.structs.replace(PI, limits=limits or Limits())
+    return find_faults(profile, Conditions(before=before or {}, after=after or {}))
+
+
+def degrees(value):
+    return Reading(value=value, unit="degC")
+
+
+def test_profile_without_limits_finds_no_fault():
+    assert faults() == ()
+
+
+@pytest.mark.parametrize(
+    ("limits", "before", "said"),
+    [
+        ({"load": 0.5}, {"load": Reading(value=2.25, unit="1")}, "load of others at the start was 2.25"),
+        ({"load": 0.5}, {"load": Reading(missing="no /proc")}, "is not known: no /proc"),
+        ({"load": 0.5}, {}, "is not known: not read"),
+        (
+            {"temperature": 60},
+            {"temperature.cpu": degrees(48.2), "temperature.gpu": degrees(71.5)},
+            "temperature at the start was 71.5 °C, above 60 °C",
+        ),
+        ({"temperature": 60}, {"temperature": Reading(missing="no zone")}, "is not known: no zone"),
+        ({"governor": "performance"}, {"governor": Reading(value="ondemand")}, "ondemand, not performance"),
+        ({"governor": "performance"}, {"governor": Reading(missing="no cpufreq")}, "not known: no cpufreq"),
+    ],
+)  # fmt: skip
+def test_limit_that_was_not_kept_is_named(limits, before, said):
+    (fault,) = faults(Limits(**limits), before)
+    assert said in fault
+
+
+@pytest.mark.parametrize(
+    ("limits", "before"),
+    [
+        ({"load": 0.5}, {"load": Reading(value=0.5, unit="1")}),
+        ({"temperature": 60}, {"temperature.cpu": degrees(60.0)}),
+        ({"governor": "performance"}, {"governor": Reading(value="performance")}),
+    ],
+)
+def test_limit_that_was_kept_is_no_fault(limits, before):
+    assert faults(Limits(**limits), before) == ()
+
+
+def test_throttled_device_makes_a_run_invalid_unless_that_is_allowed():
+    after = {"throttling": Reading(value="0x50005 (undervoltage, throttled)")}
+    assert faults(after=after) == ("the device was held back: undervoltage, throttled",)
+    assert faults(Limits(throttling_allowed=True), after=after) == ()
+    assert faults(after={"throttling": Reading(value="0x50000 (none now)")}) == ()
+    assert faults(after={"throttling": Reading(missing="no vcgencmd")}) == ()
+
+
+def test_clock_that_counts_instructions_has_no_such_limits():
+    board = msgspec.structs.replace(load_profile("virt-pi5"), limits=Limits(load=0.0))
+    assert find_faults(board, Conditions(before={"load": Reading(value=9.0, unit="1")})) == ()
+
+
+def test_invalid_run_is_like_no_other_unless_allowed():
+    valid, invalid = make_run(), make_run(invalid=("the device was held back: throttled",))
+    for pair in ((valid, invalid), (invalid, valid), (invalid, invalid)):
+        assert [difference.name for difference in find_differences(*pair)] == ["valid"]
+    assert find_differences(valid, valid) == ()
+    check_allowed(["valid"])
+    with pytest.raises(InputError, match="clock"):
+        check_allowed(["clock"])
