@@ -1,0 +1,119 @@
+"""What ships is what was measured: which Runs an artifact rests on, and what is missing or failed.
+
+A measurement belongs to an artifact when it ran the very same program (SHA-256). On each device the newest
+run with an output check decides. Accuracy is judged like `edgeq compare` does: higher is better, and a
+metric of the program may be below that of the model by the limit of that gate.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from edgeq.artifact import Artifact
+from edgeq.errors import GateFailed, InputError
+from edgeq.results.limits import find_gate
+from edgeq.results.records import Accuracy, Metrics, Run
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The runs that speak for one artifact, oldest first, and what does not.
+
+    `missing` and `failed` are sentences for people.
+    """
+
+    runs: tuple[Run, ...]
+    missing: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def weigh_runs(artifact: Artifact, runs: Iterable[Run]) -> Evidence:
+    """What `runs` (of anything) say about `artifact`."""
+    newest: dict[tuple[str, int], Run] = {}
+    for run in sorted(runs, key=_moment):
+        if run.artifact.sha256 == artifact.info.sha256 and run.device is not None and _is_checked(run):
+            newest[(run.device.profile, run.spec.threads)] = run
+    kept = tuple(sorted(newest.values(), key=_moment))
+    label = artifact.label
+    missing, failed = _judge_accuracy(label, artifact.info.accuracy, "host")
+    for run in kept:
+        failed += _judge_run(label, run)
+    if not kept:
+        missing.append(f"{label}: no run of this program with an output check is known")
+    return Evidence(kept, tuple(missing), tuple(failed))
+
+
+def require(evidence: Sequence[Evidence], *, allow_unmeasured: bool, allow_failed: bool) -> tuple[str, ...]:
+    """Refuse what is not measured or failed its check, unless allowed.
+
+    Returns:
+        what was let through, as sentences.
+
+    Raises:
+        GateFailed: a check failed or is missing, and it was not allowed.
+    """
+    missing = [text for each in evidence for text in each.missing]
+    failed = [text for each in evidence for text in each.failed]
+    if failed and not allow_failed:
+        raise GateFailed("; ".join(failed), hint="fix it and measure again, or say --allow-failed")
+    if missing and not allow_unmeasured:
+        raise GateFailed(
+            "; ".join(missing),
+            hint="measure it with `edgeq bench` (or name --report FILE), or say --allow-unmeasured",
+        )
+    return tuple(failed + missing)
+
+
+def device_name(run: Run) -> str:
+    """The device of a run that reached one, with the word *emulated* where it applies."""
+    assert run.device is not None  # noqa: S101 - weigh_runs keeps no other
+    emulated = ", emulated" if run.device.kind == "emulated" else ""
+    threads = f", {run.spec.threads} threads" if run.spec.threads > 1 else ""
+    return f"{run.device.profile}{emulated}{threads}"
+
+
+def _is_checked(run: Run) -> bool:
+    return run.outputs is not None and run.outputs.within is not None
+
+
+def _judge_run(label: str, run: Run) -> list[str]:
+    failed = []
+    check = run.outputs
+    if check is not None and not check.within:
+        failed.append(
+            f"{label} on {device_name(run)}: outputs differ from the reference (needed: {check.bound})"
+        )
+    if run.status == "failed" and run.error is not None and not failed:
+        failed.append(f"{label} on {device_name(run)}: the run failed at {run.error.stage}")
+    accuracy = run.artifact.accuracy
+    if "missing" not in accuracy.device:
+        failed += _drops(f"{label} on {device_name(run)}", accuracy.eager, accuracy.device)
+    return failed
+
+
+def _judge_accuracy(label: str, accuracy: Accuracy, rung: str) -> tuple[list[str], list[str]]:
+    metrics: Metrics = getattr(accuracy, rung)
+    if "missing" in metrics:
+        return [f"{label}: accuracy was not measured: {metrics['missing']}"], []
+    return [], _drops(label, accuracy.eager, metrics)
+
+
+def _drops(label: str, eager: Metrics, metrics: Metrics) -> list[str]:
+    limit = find_gate("accuracy").exact
+    assert limit is not None  # noqa: S101 - a row of the table
+    found = []
+    for name, base in eager.items():
+        value = metrics.get(name)
+        if not isinstance(base, int | float) or not isinstance(value, int | float):
+            continue
+        if base - value > limit.slack(base):
+            found.append(f"{label}: {name} is {value:.4f} and the model has {base:.4f}")
+    return found
+
+
+def _moment(run: Run) -> datetime:
+    try:
+        moment = datetime.fromisoformat(run.created)
+    except ValueError as error:
+        raise InputError(f"run {run.id}: created {run.created!r} is not a time") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
