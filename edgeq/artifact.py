@@ -39,6 +39,78 @@ class Calibration(Record, frozen=True, kw_only=True):
     sha256: str
 
 
+class CalibrationInput(Record, frozen=True, kw_only=True):
+    """One floating-point input over the whole calibration set, beside the same of `example_inputs()`.
+
+    Attributes:
+        low, high: extremes.
+        rms_low, rms_high: the least and the greatest root mean square of a sample.
+        neighbours: correlation of values that lie side by side in the last dimension: near 1 in images and
+            sound, near 0 in noise; None where values do not differ.
+    """
+
+    name: str
+    low: float
+    high: float
+    rms_low: float
+    rms_high: float
+    neighbours: float | None
+    example_low: float
+    example_high: float
+    example_rms: float
+    example_neighbours: float | None
+
+
+class TensorRange(Record, frozen=True, kw_only=True):
+    """One activation: what calibration showed of it, and what INT8 makes of that.
+
+    Attributes:
+        module: the user's module that gives it, or `input NAME`.
+        operator: the operator that gives it; empty for an input.
+        observer: how the range was chosen.
+        low, high: extremes over all samples.
+        scale, zero_point: `real = scale * (q - zero_point)`, q from -128 to 127.
+        settled: number of samples that show 90 % of the final extent.
+        saturation: share of the held-out values beyond the range that the samples before them give.
+        unused: share of that range that no held-out value reaches.
+        beyond: how far the held-out values lie beyond the extremes before them, in widths of these.
+    """
+
+    module: str
+    operator: str
+    observer: str
+    low: float
+    high: float
+    scale: float
+    zero_point: int
+    settled: int
+    saturation: float | None
+    unused: float | None
+    beyond: float | None
+
+
+class Coverage(Record, frozen=True, kw_only=True):
+    """What the calibration set covers.
+
+    Attributes:
+        held_out: how many samples at the end of the set the held-out figures come from. They are in the
+            final ranges like all others; the figures say how the samples before them would have done.
+        enough: number of samples after which every range had 90 % of its final extent.
+        checkpoints: numbers of samples at which that was looked at.
+        growth: the least share of its final extent that any range had there.
+        duplicates: samples that came before, looked for among the first `compared`.
+    """
+
+    held_out: int
+    enough: int
+    checkpoints: tuple[int, ...]
+    growth: tuple[float, ...]
+    duplicates: int
+    compared: int
+    inputs: tuple[CalibrationInput, ...]
+    ranges: tuple[TensorRange, ...]
+
+
 class QuantizedLayer(Record, frozen=True, kw_only=True):
     """One layer that holds weights: what the recipe asked for it and what the converted model has.
 
@@ -69,6 +141,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     reference_samples: int
     reference_sha256: dict[str, str]
     calibration: Calibration | None
+    coverage: Coverage | None = None
     layers: tuple[QuantizedLayer, ...]
     delegation: Delegation
     accuracy: Accuracy

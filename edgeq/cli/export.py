@@ -10,7 +10,12 @@ from edgeq.cli.terminal import Terminal
 @click.command()
 @click.argument("workload")
 @click.option(
-    "--recipe", "recipes", multiple=True, default=("int8",), show_default=True, help="Recipe; may repeat."
+    "--recipe",
+    "recipes",
+    multiple=True,
+    default=("int8",),
+    show_default=True,
+    help="Recipe, recipe file (.toml, .py) or artifact that has it; may repeat.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), show_default=True
@@ -21,16 +26,20 @@ def export(workload: str, recipes: tuple[str, ...], out: Path, *, quiet: bool) -
 
     Prints the folder of each artifact.
     """
+    from edgeq.artifact import MANIFEST, read_manifest
     from edgeq.compile.export import export_artifact, publish
-    from edgeq.compile.recipe import find_recipe
+    from edgeq.compile.recipe_file import load_recipes
     from edgeq.workload.loader import load_workload
 
     terminal = Terminal(quiet=quiet)
-    for recipe in recipes:
-        find_recipe(recipe)
+    asked = load_recipes(recipes)
     loaded = load_workload(workload)
-    for recipe in dict.fromkeys(recipes):
-        folder, cached = export_artifact(loaded, recipe, announce=terminal.announce)
+    for recipe in asked:
+        folder, cached = export_artifact(
+            loaded, recipe, announce=terminal.announce, progress=terminal.progress
+        )
         target = publish(folder, out)
         terminal.announce(f"{target.name}: {'unchanged, from the cache' if cached else 'exported'}")
+        for warning in read_manifest(target / MANIFEST).warnings:
+            terminal.announce(f"{target.name}: warning: {warning.message}")
         click.echo(str(target))

@@ -14,6 +14,7 @@ from edgeq.errors import InputError
 from edgeq.measure.passes import Evaluation, Subject
 
 if TYPE_CHECKING:
+    from edgeq.compile.recipe import Recipe
     from edgeq.workload.loader import Workload
 
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     multiple=True,
     default=("fp32", "int8"),
     show_default=True,
-    help="Recipe; may repeat.",
+    help="Recipe, recipe file (.toml, .py) or artifact that has it; may repeat.",
 )
 @click.option(
     "--device",
@@ -49,7 +50,7 @@ def run(
     order: Order,
 ) -> None:
     """Export each WORKLOAD (a .py file, a module, a .pt2 file, or `digits`), bench it, and report."""
-    from edgeq.compile.recipe import find_recipe
+    from edgeq.compile.recipe_file import load_recipes
     from edgeq.measure.choices import resolve_spec
     from edgeq.measure.device import prepare_device
     from edgeq.workload.loader import load_workload
@@ -57,8 +58,7 @@ def run(
     profiles = load_profiles(devices)
     for profile in profiles:
         resolve_spec(profile, order.choices)
-    for recipe in recipes:
-        find_recipe(recipe)
+    asked = load_recipes(recipes)
     loaded = [load_workload(workload) for workload in workloads]
     names = [workload.name for workload in loaded]
     if len(set(names)) < len(names):
@@ -68,7 +68,6 @@ def run(
     pool = concurrent.futures.ThreadPoolExecutor(1)
     try:
         preparing = [pool.submit(prepare_device, profile, order.terminal.announce) for profile in profiles]
-        asked = tuple(dict.fromkeys(recipes))
         subjects = [
             subject for workload in loaded for subject in _export(workload, asked, folder, order.terminal)
         ]
@@ -80,14 +79,18 @@ def run(
     measure_on_devices(profiles, subjects, order, folder)
 
 
-def _export(workload: "Workload", recipes: Sequence[str], folder: Path, terminal: Terminal) -> list[Subject]:
+def _export(
+    workload: "Workload", recipes: Sequence["Recipe"], folder: Path, terminal: Terminal
+) -> list[Subject]:
     from edgeq.artifact import load_artifact
     from edgeq.compile.accuracy import record_evaluation, replay_evaluation
     from edgeq.compile.export import export_artifact, publish
 
     artifacts = []
     for recipe in recipes:
-        made, cached = export_artifact(workload, recipe, announce=terminal.announce)
+        made, cached = export_artifact(
+            workload, recipe, announce=terminal.announce, progress=terminal.progress
+        )
         artifacts.append(load_artifact(publish(made, folder / "artifacts")))
         terminal.announce(f"{artifacts[-1].label}: {'unchanged, from the cache' if cached else 'exported'}")
     evaluation = None

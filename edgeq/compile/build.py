@@ -1,6 +1,8 @@
 """Builds one artifact: quantize, verify, lower, verify, evaluate, write. Imports executorch."""
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from edgeq.artifact import (
     MANIFEST,
     OUTPUTS,
     PROGRAM,
+    Coverage,
     Manifest,
     QuantizedLayer,
     Samples,
@@ -21,12 +24,14 @@ from edgeq.artifact import (
 from edgeq.cache import file_sha256
 from edgeq.compile.accuracy import answer_with, evaluate_with
 from edgeq.compile.calibrate import Fingerprint, read_calibration
+from edgeq.compile.coverage import describe_coverage, doubt_coverage
 from edgeq.compile.export import Announce, Order
 from edgeq.compile.host import HostProgram
+from edgeq.compile.layers import find_layers
 from edgeq.compile.lower import Lowered, lower_program
 from edgeq.compile.quantize import quantize_program
 from edgeq.compile.trace import trace_program
-from edgeq.compile.verify import find_layers, list_unquantized, verify_converted, verify_lowered
+from edgeq.compile.verify import list_unquantized, verify_converted, verify_lowered
 from edgeq.errors import CalibrationError, ExportError
 from edgeq.results.records import Accuracy
 
@@ -38,11 +43,11 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
         CalibrationError: the calibration set gave other samples than a moment ago.
         ExportError, NotQuantizedError: the program could not be made as asked.
     """
-    converted, layers = _convert(order, announce)
+    converted = _convert(order, announce)
     announce(f"{order.name}: lowering {order.recipe.name}")
-    lowered = _lower(order, converted, layers)
+    lowered = _lower(order, converted)
     (folder / PROGRAM).write_bytes(lowered.program)
-    answer = answer_with(converted, order.subject)
+    answer = answer_with(converted.module, order.subject)
     host = HostProgram(folder / PROGRAM)
     with torch.no_grad():
         outputs = [tuple(t.contiguous().numpy() for t in answer(_tensors(row))) for row in order.reference]
@@ -50,27 +55,40 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
     write_samples(folder / INPUTS, order.reference)
     write_samples(folder / OUTPUTS, outputs)
     announce(f"{order.name}: evaluating {order.recipe.name}")
-    accuracy = _climb(order, converted, host)
-    manifest = _describe(order, folder, layers, lowered, accuracy)
+    accuracy = _climb(order, converted.module, host)
+    manifest = _describe(order, folder, converted, lowered, accuracy)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
-def _convert(order: Order, announce: Announce) -> tuple[torch.nn.Module, tuple[QuantizedLayer, ...]]:
+@dataclass(frozen=True)
+class _Converted:
+    """The model to lower, its layers, and what was seen of its ranges."""
+
+    module: torch.nn.Module
+    layers: tuple[QuantizedLayer, ...]
+    coverage: Coverage | None = None
+
+
+def _convert(order: Order, announce: Announce) -> _Converted:
     layers = find_layers(order.program)
     if not order.recipe.is_quantized:
-        return order.program.module(), list_unquantized(layers)
+        return _Converted(order.program.module(), list_unquantized(layers))
     announce(f"{order.name}: quantizing {order.recipe.name}")
-    converted = quantize_program(order.program, order.recipe, _samples(order))
-    return converted, verify_converted(layers, converted, order.recipe)
+    survey = order.survey
+    count = survey.calibration.samples if survey else 1
+    quantized = quantize_program(order.program, order.plan, _samples(order), count)
+    records = verify_converted(layers, quantized.module, order.plan)
+    coverage = describe_coverage(quantized.watch, survey.inquiry) if survey and quantized.watch else None
+    return _Converted(quantized.module, records, coverage)
 
 
-def _lower(order: Order, converted: torch.nn.Module, layers: tuple[QuantizedLayer, ...]) -> Lowered:
+def _lower(order: Order, converted: _Converted) -> Lowered:
     program = order.program
     if order.recipe.is_quantized:
-        program = trace_program(converted, order.subject.args, order.subject)
+        program = trace_program(converted.module, order.subject.args, order.subject)
     lowered = lower_program(program, order.subject)
     if order.recipe.is_quantized:
-        verify_lowered(layers, lowered, order.recipe)
+        verify_lowered(converted.layers, lowered, order.recipe)
     return lowered
 
 
@@ -79,11 +97,14 @@ def _samples(order: Order) -> Iterator[tuple[Any, ...]]:
     if order.survey is None:
         yield order.subject.args
         return
-    fingerprint = Fingerprint()
-    for leaves in read_calibration(order.subject):
+    surveyed, fingerprint = order.survey.calibration, Fingerprint()
+    # The watch counts samples: one more than were surveyed must not reach it. The fingerprint tells of it.
+    for leaves in itertools.islice(read_calibration(order.subject), surveyed.samples + 1):
         fingerprint.add(leaves)
-        yield order.subject.nest_inputs(leaves)
-    if fingerprint.result() != order.survey.calibration:
+        if fingerprint.samples <= surveyed.samples:
+            yield order.subject.nest_inputs(leaves)
+        order.progress(f"calibrating {order.recipe.name}", fingerprint.samples, surveyed.samples)
+    if fingerprint.result() != surveyed:
         raise CalibrationError(
             f"{order.name}: calibration() gave other samples when it was called again",
             hint="draw them with a fixed seed, and build the generator anew in each call",
@@ -118,7 +139,7 @@ def _climb(order: Order, converted: torch.nn.Module, host: HostProgram) -> Accur
 
 
 def _describe(
-    order: Order, folder: Path, layers: tuple[QuantizedLayer, ...], lowered: Lowered, accuracy: Accuracy
+    order: Order, folder: Path, converted: _Converted, lowered: Lowered, accuracy: Accuracy
 ) -> Manifest:
     source = order.subject.workload.source
     return Manifest(
@@ -134,10 +155,14 @@ def _describe(
         reference_samples=len(order.reference),
         reference_sha256={name: file_sha256(folder / name) for name in (INPUTS, OUTPUTS)},
         calibration=order.survey.calibration if order.survey else None,
-        layers=layers,
+        coverage=converted.coverage,
+        layers=converted.layers,
         delegation=lowered.delegation,
         accuracy=accuracy,
-        warnings=order.survey.warnings if order.survey else (),
+        warnings=(
+            *(order.survey.inquiry.warnings() if order.survey else ()),
+            *(doubt_coverage(converted.coverage) if converted.coverage else ()),
+        ),
     )
 
 

@@ -5,25 +5,29 @@ once through the observers. Both passes must see the same bytes.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from edgeq.artifact import Calibration
+from edgeq.compile.doubts import Inquiry, open_inquiry
 from edgeq.compile.recipe import Recipe
 from edgeq.compile.subject import Subject, seed_everything
 from edgeq.errors import CalibrationError
-from edgeq.results.records import RunWarning
+
+# What is being done, how much of it is, and of how much; 0 when that is not known.
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a whole calibration set holds."""
+    """What a whole calibration set holds: its fingerprint, and what is odd about it."""
 
     calibration: Calibration
-    warnings: tuple[RunWarning, ...]
+    inquiry: Inquiry
 
 
 class Fingerprint:
@@ -33,17 +37,21 @@ class Fingerprint:
         self._sha256 = hashlib.sha256()
         self.samples = 0
 
-    def add(self, leaves: list[torch.Tensor]) -> None:
-        """Take in one sample."""
+    def add(self, leaves: list[torch.Tensor]) -> bytes:
+        """Take in one sample; gives its own hash."""
         self.samples += 1
-        self._sha256.update(hash_tensors(leaves))
+        digest = hash_tensors(leaves)
+        self._sha256.update(digest)
+        return digest
 
     def result(self) -> Calibration:
         """Number of samples and the hash of all that were added."""
         return Calibration(samples=self.samples, sha256=self._sha256.hexdigest())
 
 
-def survey_calibration(subject: Subject, recipe: Recipe) -> Survey | None:
+def survey_calibration(
+    subject: Subject, recipe: Recipe, progress: Progress = lambda *_: None
+) -> Survey | None:
     """Read the whole calibration set once; None when `recipe` takes no ranges from it.
 
     Raises:
@@ -52,14 +60,12 @@ def survey_calibration(subject: Subject, recipe: Recipe) -> Survey | None:
     if not recipe.needs_calibration:
         return None
     fingerprint = Fingerprint()
-    first: bytes | None = None
-    varied = False
+    example = subject.flatten_inputs(subject.args)
+    inquiry = open_inquiry([spec.name for spec in subject.inputs], example)
     for leaves in read_calibration(subject):
-        fingerprint.add(leaves)
-        digest = hash_tensors(leaves)
-        first = first or digest
-        varied = varied or digest != first
-    return Survey(fingerprint.result(), _doubts(fingerprint.samples, varied))
+        inquiry.add(leaves, fingerprint.add(leaves))
+        progress("reading the calibration set", fingerprint.samples, 0)
+    return Survey(fingerprint.result(), inquiry)
 
 
 def read_calibration(subject: Subject) -> Iterator[list[torch.Tensor]]:
@@ -102,7 +108,8 @@ def _checked(subject: Subject, index: int, sample: tuple[Any, ...]) -> list[torc
     except ValueError as error:
         raise CalibrationError(
             f"{where}: {error}",
-            hint="yield samples of the same structure, shape and dtype as example_inputs()",
+            hint=_layout_hint(subject, sample)
+            or "yield samples of the same structure, shape and dtype as example_inputs()",
         ) from error
     for leaf, spec in zip(leaves, subject.inputs, strict=True):
         if leaf.is_floating_point() and not torch.isfinite(leaf).all():
@@ -114,21 +121,10 @@ def _checked(subject: Subject, index: int, sample: tuple[Any, ...]) -> list[torc
     return leaves
 
 
-def _doubts(samples: int, varied: bool) -> tuple[RunWarning, ...]:
-    if samples == 1:
-        return (
-            RunWarning(
-                code="calibration-single",
-                message="the ranges come from a single calibration sample",
-                facts={"samples": 1},
-            ),
-        )
-    if not varied:
-        return (
-            RunWarning(
-                code="calibration-constant",
-                message="all calibration samples are the same",
-                facts={"samples": samples},
-            ),
-        )
-    return ()
+def _layout_hint(subject: Subject, sample: object) -> str | None:
+    """How to turn a sample with its channels last into one with its channels first, if it is one."""
+    for leaf, spec in zip(pytree.tree_leaves(sample), subject.inputs, strict=False):
+        got = tuple(leaf.shape) if isinstance(leaf, torch.Tensor) else ()
+        if len(got) == 4 and got != spec.shape and (got[0], got[3], got[1], got[2]) == spec.shape:
+            return f"input {spec.name!r} is NHWC, the model takes NCHW: use permute(0, 3, 1, 2), not reshape"
+    return None

@@ -21,8 +21,10 @@ from torch.export import ExportedProgram
 import edgeq
 from edgeq.artifact import MANIFEST, Samples
 from edgeq.cache import cached, file_sha256, key_of, staging
-from edgeq.compile.calibrate import Survey, hash_tensors, read_calibration, survey_calibration
-from edgeq.compile.recipe import Recipe, find_recipe
+from edgeq.compile.calibrate import Progress, Survey, hash_tensors, read_calibration, survey_calibration
+from edgeq.compile.overrides import Plan, apply_overrides
+from edgeq.compile.recipe import Recipe, require_own_name
+from edgeq.compile.recipe_file import load_recipe
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import trace_program
@@ -42,18 +44,31 @@ class Order:
 
     name: str
     subject: Subject
-    recipe: Recipe
+    plan: Plan
     program: ExportedProgram
     survey: Survey | None
     reference: Samples
     weights_sha256: str
     versions: dict[str, str]
+    progress: Progress
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that was asked for."""
+        return self.plan.recipe
 
 
 def export_artifact(
-    workload: Workload, recipe: str, *, announce: Announce = lambda _: None, name: str | None = None
+    workload: Workload,
+    recipe: Recipe | str,
+    *,
+    announce: Announce = lambda _: None,
+    progress: Progress = lambda *_: None,
+    name: str | None = None,
 ) -> tuple[Path, bool]:
     """The artifact of `workload` under `recipe`, named `name` or after the workload.
+
+    A recipe as text is what `load_recipe` takes. `announce` is told each step, `progress` each sample.
 
     Returns:
         its folder in the cache (read-only), and whether it was there already.
@@ -62,9 +77,9 @@ def export_artifact(
         RecipeError, WorkloadError, CalibrationError: what was given is wrong.
         ExportError, NotQuantizedError: the program could not be made as asked.
     """
-    asked = find_recipe(recipe)
+    asked = load_recipe(recipe) if isinstance(recipe, str) else require_own_name(recipe)
     with silence():
-        order = _prepare(workload, asked, name or workload.name, announce)
+        order = _prepare(workload, asked, name or workload.name, announce, progress)
         key = key_of(_facts(order))
 
         def make(folder: Path) -> None:
@@ -99,23 +114,24 @@ def publish(folder: Path, out: Path) -> Path:
     return final
 
 
-def _prepare(workload: Workload, recipe: Recipe, name: str, announce: Announce) -> Order:
+def _prepare(workload: Workload, recipe: Recipe, name: str, announce: Announce, progress: Progress) -> Order:
     announce(f"{name}: opening the model")
     subject = open_subject(workload)
-    if recipe.needs_calibration:
-        announce(f"{name}: reading the calibration set")
-    survey = survey_calibration(subject, recipe)
     announce(f"{name}: tracing")
     program = trace_program(subject.module, subject.args, subject)
+    plan = apply_overrides(program, recipe)
+    if recipe.needs_calibration:
+        announce(f"{name}: reading the calibration set")
     return Order(
         name=name,
         subject=subject,
-        recipe=recipe,
+        plan=plan,
         program=program,
-        survey=survey,
+        survey=survey_calibration(subject, recipe, progress),
         reference=_reference_inputs(subject),
         weights_sha256=_hash_weights(program),
         versions=_versions(),
+        progress=progress,
     )
 
 

@@ -1,26 +1,40 @@
 """PT2E quantization: annotate and insert observers, run the calibration set, convert."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import get_symmetric_quantization_config
 from torch.export import ExportedProgram
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from edgeq.compile.coverage import Watch
+from edgeq.compile.overrides import Plan
 from edgeq.compile.quantizer import ClampAwareQuantizer
-from edgeq.compile.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """The converted module, and what was seen of its ranges; None when they are taken at run time."""
+
+    module: torch.fx.GraphModule
+    watch: Watch | None
 
 
 def quantize_program(
-    program: ExportedProgram, recipe: Recipe, samples: Iterable[tuple[object, ...]]
-) -> torch.fx.GraphModule:
-    """The converted module of `program` under `recipe`; `samples` go through the observers one by one."""
-    config = get_symmetric_quantization_config(
-        is_per_channel=recipe.per_channel, is_dynamic=recipe.activations == "dynamic"
-    )
-    prepared = prepare_pt2e(program.module(), ClampAwareQuantizer().set_global(config))
+    program: ExportedProgram, plan: Plan, samples: Iterable[tuple[object, ...]], count: int
+) -> Quantized:
+    """Quantize `program` by `plan`; the `samples`, `count` of them, go through the observers one by one.
+
+    Raises:
+        RecipeError: an override selects nothing that is quantized.
+    """
+    prepared = prepare_pt2e(program.module(), ClampAwareQuantizer(plan))
+    watch = Watch(prepared, count) if plan.recipe.needs_calibration else None
     with torch.no_grad():
         for sample in samples:
             prepared(*sample)
-    converted: torch.fx.GraphModule = convert_pt2e(prepared)
-    return converted
+            if watch is not None:
+                watch.end_sample()
+    if watch is not None:
+        watch.finish()
+    return Quantized(convert_pt2e(prepared), watch)

@@ -1,17 +1,119 @@
 """How to make a program of a model: the recipes, as data.
 
 A recipe promises INT8 for every layer that multiplies by weights (linear, convolution, transposed
-convolution, LSTM and the like). Such a layer that it cannot quantize is an error that names the layer, never
-a layer left in FP32. Embeddings, normalization and other weights that only look up or scale stay FP32.
+convolution, LSTM and the like), but for those that its overrides leave in FP32. Such a layer that it cannot
+quantize is an error that names the layer, never a layer left in FP32. Embeddings, normalization and other
+weights that only look up or scale stay FP32.
 """
 
-from typing import Literal
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from edgeq.errors import RecipeError
 from edgeq.results.records import Record
 
+Precision = Literal["fp32", "int8"]
 
-class Recipe(Record, frozen=True, kw_only=True):
+# A histogram needs some bins for each of the 256 codes, and the search over it costs time with their number.
+Bins = Annotated[int, msgspec.Meta(ge=256, le=65_536)]
+
+# The name becomes part of a folder's name.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Observer(Record, tag_field="kind", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """How the range of an activation is chosen from what the calibration set shows of it."""
+
+
+class MinMax(Observer, tag="min-max", frozen=True, kw_only=True):
+    """The extremes: nothing is clipped, one outlier decides."""
+
+
+class MovingAverage(Observer, tag="moving-average", frozen=True, kw_only=True):
+    """Exponential moving average of each sample's extremes.
+
+    Attributes:
+        constant: weight of a new sample; what came before keeps `1 - constant`.
+    """
+
+    constant: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.01
+
+
+class Percentile(Observer, tag="percentile", frozen=True, kw_only=True):
+    """The range that holds `percentile` % of the values; half of the rest is clipped on either side."""
+
+    percentile: Annotated[float, msgspec.Meta(gt=50, le=100)] = 99.99
+    bins: Bins = 2048
+
+
+class Histogram(Observer, tag="histogram", frozen=True, kw_only=True):
+    """PyTorch's own: quantiles are cut off step by step for as long as a bound of the squared error falls."""
+
+    bins: Bins = 2048
+
+
+class MeanSquare(Observer, tag="mse", frozen=True, kw_only=True):
+    """The range with the least squared error of rounding and clipping, of a grid of ranges."""
+
+    bins: Bins = 2048
+
+
+AnyObserver = MinMax | MovingAverage | Percentile | Histogram | MeanSquare
+OBSERVERS: dict[str, type[AnyObserver]] = {
+    "histogram": Histogram,
+    "min-max": MinMax,
+    "moving-average": MovingAverage,
+    "percentile": Percentile,
+    "mse": MeanSquare,
+}
+
+
+class Override(Record, omit_defaults=True, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What is to be different for the operators that all of the given selectors match.
+
+    Attributes:
+        module: glob over the user's module names; a module stands for all that is in it.
+        module_type: glob over class names of modules, such as `Linear`, with their package or without.
+        operator: glob over operators, such as `add` or `aten.conv2d.default`.
+        precision: `fp32` leaves them out of quantization, `int8` takes them in again.
+        observer: for the ranges of their outputs, and of their inputs where no quantized operator makes them.
+        per_channel: as in the recipe, for their weights.
+    """
+
+    module: str | None = None
+    module_type: str | None = None
+    operator: str | None = None
+    precision: Precision | None = None
+    observer: AnyObserver | None = None
+    per_channel: bool | None = None
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """The selectors that are given, by key."""
+        given = {"module": self.module, "module_type": self.module_type, "operator": self.operator}
+        return {key: pattern for key, pattern in given.items() if pattern is not None}
+
+    def __post_init__(self) -> None:
+        if not self.selectors:
+            raise RecipeError(
+                "an override selects nothing", hint="give it a module, a module_type or an operator"
+            )
+        shown = describe_selectors(self)
+        if self.precision is None and self.observer is None and self.per_channel is None:
+            raise RecipeError(
+                f"the override for {shown} changes nothing",
+                hint="give it a precision, an observer or per_channel",
+            )
+        if self.precision == "fp32" and (self.observer is not None or self.per_channel is not None):
+            raise RecipeError(
+                f"the override for {shown} leaves it in fp32 and gives it an observer or per_channel",
+                hint="what stays in fp32 has neither; remove one of the two",
+            )
+
+
+class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Quantizer settings under a name.
 
     Attributes:
@@ -19,14 +121,18 @@ class Recipe(Record, frozen=True, kw_only=True):
         activations: `fp32`; `static`, INT8 with ranges from calibration; or `dynamic`, INT8 with ranges
             taken at each inference.
         per_channel: one scale for each output channel of a weight, else one for the whole weight.
+        observer: how static ranges are chosen; None otherwise.
+        overrides: what is different for some operators. Where several match, the last one decides.
         summary: one line for people.
     """
 
     name: str
-    weights: Literal["fp32", "int8"]
+    weights: Precision
     activations: Literal["fp32", "static", "dynamic"]
     per_channel: bool
     summary: str
+    observer: AnyObserver | None = None
+    overrides: tuple[Override, ...] = ()
 
     @property
     def is_quantized(self) -> bool:
@@ -37,6 +143,68 @@ class Recipe(Record, frozen=True, kw_only=True):
     def needs_calibration(self) -> bool:
         """Whether the workload must bring calibration data."""
         return self.activations == "static"
+
+    def __post_init__(self) -> None:
+        what = f"recipe {self.name!r}"
+        if not _NAME.fullmatch(self.name):
+            raise RecipeError(f"{what}: not a name", hint="letters, digits, dots, dashes and underscores")
+        if (self.weights == "fp32") != (self.activations == "fp32"):
+            raise RecipeError(
+                f"{what}: weights {self.weights} with activations {self.activations}",
+                hint="either both are fp32, or the weights are int8 and the activations static or dynamic",
+            )
+        if self.overrides and not self.is_quantized:
+            raise RecipeError(f"{what} quantizes nothing and has overrides", hint="extend int8 instead")
+        _require_fitting_observers(self)
+
+
+def _require_fitting_observers(recipe: Recipe) -> None:
+    what = f"recipe {recipe.name!r}"
+    if recipe.activations == "static":
+        if recipe.observer is None:
+            raise RecipeError(
+                f"{what} has static activations and no observer", hint=f"one of {', '.join(OBSERVERS)}"
+            )
+        return
+    if recipe.observer is not None or any(override.observer is not None for override in recipe.overrides):
+        raise RecipeError(
+            f"{what} names an observer, but its activations are {recipe.activations}",
+            hint="only static activations have ranges from calibration; extend int8 instead",
+        )
+
+
+def require_own_name(recipe: Recipe) -> Recipe:
+    """`recipe`, unless it is another one under a built-in name: its artifact would say what it is not.
+
+    Raises:
+        RecipeError: it is.
+    """
+    if recipe != RECIPES.get(recipe.name, recipe):
+        raise RecipeError(
+            f"{recipe.name!r} is the name of a built-in recipe, and this is another one",
+            hint="give it a name of its own",
+        )
+    return recipe
+
+
+def describe_selectors(override: Override) -> str:
+    """E.g. `module 'head', operator 'add'`."""
+    return ", ".join(f"{key} {pattern!r}" for key, pattern in override.selectors.items())
+
+
+def extend_recipe(base: Recipe | str, **changes: Any) -> Recipe:  # noqa: ANN401 - fields of several types
+    """`base`, or the recipe of that name, with `changes` of its fields; its overrides come first.
+
+    Raises:
+        RecipeError: no such recipe or field, or the result makes no sense.
+    """
+    found = find_recipe(base) if isinstance(base, str) else base
+    valid = found.__struct_fields__
+    for key in changes:
+        if key not in valid:
+            raise RecipeError(f"a recipe has no {key!r}", hint=f"it has {', '.join(valid)}")
+    own: tuple[Override, ...] = tuple(changes.pop("overrides", ()))
+    return msgspec.structs.replace(found, overrides=(*found.overrides, *own), **changes)
 
 
 _ALL = (
@@ -52,6 +220,7 @@ _ALL = (
         weights="int8",
         activations="static",
         per_channel=True,
+        observer=Histogram(),
         summary="weights INT8 per channel, activations INT8 with calibrated ranges",
     ),
     Recipe(
@@ -59,6 +228,7 @@ _ALL = (
         weights="int8",
         activations="static",
         per_channel=False,
+        observer=Histogram(),
         summary="as int8, with one scale for each weight tensor",
     ),
     Recipe(
@@ -75,11 +245,14 @@ DEFAULT_RECIPE = "int8"
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe called `name`.
+    """The built-in recipe called `name`.
 
     Raises:
         RecipeError: there is none; the hint lists the names.
     """
     if name not in RECIPES:
-        raise RecipeError(f"no recipe {name!r}", hint=f"the recipes are {', '.join(RECIPES)}")
+        raise RecipeError(
+            f"no recipe {name!r}",
+            hint=f"the recipes are {', '.join(RECIPES)}; a .toml or .py file or an artifact's folder is one",
+        )
     return RECIPES[name]

@@ -4,124 +4,24 @@ Quantizers skip what they have no pattern for, and say nothing. So the layers ar
 program before quantization, found again in the converted one, and counted once more in the lowered one.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from edgeq.artifact import QuantizedLayer
+from edgeq.compile.layers import Layer
 from edgeq.compile.lower import Lowered
+from edgeq.compile.overrides import Plan
 from edgeq.compile.recipe import Recipe
 from edgeq.errors import NotQuantizedError
 
-# Operators that multiply by weights and add up, and the name of the layer for people. A recipe that
-# quantizes promises INT8 for all of them, whether or not the quantizer has a pattern for it.
-_MULTIPLYING = {
-    "aten::linear": "linear",
-    "aten::conv1d": "conv1d",
-    "aten::conv2d": "conv2d",
-    "aten::conv3d": "conv3d",
-    "aten::convolution": "convolution",
-    "aten::_convolution": "convolution",
-    "aten::conv_transpose1d": "conv_transpose1d",
-    "aten::conv_transpose2d": "conv_transpose2d",
-    "aten::conv_transpose3d": "conv_transpose3d",
-    "aten::lstm": "lstm",
-    "aten::gru": "gru",
-    "aten::rnn_tanh": "rnn",
-    "aten::rnn_relu": "rnn",
-    "aten::lstm_cell": "lstm",
-    "aten::gru_cell": "gru",
-    "aten::rnn_tanh_cell": "rnn",
-    "aten::rnn_relu_cell": "rnn",
-    "aten::bilinear": "bilinear",
-    "aten::matmul": "matmul",
-    "aten::mm": "matmul",
-    "aten::bmm": "matmul",
-    "aten::mv": "matmul",
-    "aten::addmm": "matmul",
-    "aten::baddbmm": "matmul",
-    "aten::einsum": "einsum",
-    "aten::tensordot": "einsum",
-}  # fmt: skip
-
 _REMEDY = {
-    "lstm": "unroll it into nn.Linear layers, or export it as fp32",
-    "gru": "unroll it into nn.Linear layers, or export it as fp32",
-    "rnn": "unroll it into nn.Linear layers, or export it as fp32",
-    "matmul": "write it as nn.Linear or F.linear, or export it as fp32",
-    "einsum": "write it as nn.Linear or F.linear, or export it as fp32",
+    "lstm": "unroll it into nn.Linear layers",
+    "gru": "unroll it into nn.Linear layers",
+    "rnn": "unroll it into nn.Linear layers",
+    "matmul": "write it as nn.Linear or F.linear",
+    "einsum": "write it as nn.Linear or F.linear",
 }
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A call that uses weights: its node's name, the user's module, and the weights' names."""
-
-    node: str
-    module: str
-    kind: str
-    multiplies: bool
-    weights: tuple[str, ...]
-    elements: int
-    parameters: int
-    bytes: int
-
-
-def find_layers(program: ExportedProgram) -> list[Layer]:
-    """Every call with weights in `program`, in order of execution.
-
-    Weights are parameters or buffers of floating point with at least two dimensions, used directly or
-    through operators that work on weights alone (weight norm, a transposed matrix).
-    """
-    names = {
-        **program.graph_signature.inputs_to_parameters,
-        **program.graph_signature.inputs_to_buffers,
-        **program.graph_signature.inputs_to_lifted_tensor_constants,
-    }
-    constant: dict[Node, frozenset[str]] = {}
-    layers = []
-    tensors = {**program.state_dict, **program.constants}
-    for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name in names:
-            constant[node] = frozenset({names[node.name]})
-        elif node.op == "call_function":
-            sources = [constant.get(arg) for arg in node.all_input_nodes]
-            if sources and all(source is not None for source in sources):
-                constant[node] = frozenset().union(*(source for source in sources if source is not None))
-            elif any(source is not None for source in sources):
-                used = sorted(frozenset().union(*(source for source in sources if source is not None)))
-                layer = _layer_of(node, [n for n in used if n in tensors], tensors)
-                if layer is not None:
-                    layers.append(layer)
-    return layers
-
-
-def _layer_of(node: Node, used: list[str], tensors: dict[str, torch.Tensor]) -> Layer | None:
-    floats = [name for name in used if tensors[name].is_floating_point()]
-    weights = [name for name in floats if tensors[name].dim() >= 2]
-    schema = getattr(node.target, "_schema", None)
-    operator = schema.name if schema is not None else str(node.target)
-    multiplies = operator in _MULTIPLYING
-    if not weights:
-        return None
-    return Layer(
-        node=node.name,
-        module=_module_of(weights[0]),
-        kind=_MULTIPLYING.get(operator, operator.rpartition("::")[2]),
-        multiplies=multiplies,
-        weights=tuple(weights),
-        elements=sum(tensors[name].numel() for name in weights),
-        parameters=sum(tensors[name].numel() for name in floats),
-        bytes=sum(tensors[name].nbytes for name in weights),
-    )
-
-
-def _module_of(weight: str) -> str:
-    """The user's module that owns a weight; the weight's own name when that is the root."""
-    module, parametrized, _ = weight.partition(".parametrizations.")
-    return module if parametrized else weight.rpartition(".")[0] or weight
 
 
 def list_unquantized(layers: list[Layer]) -> tuple[QuantizedLayer, ...]:
@@ -129,29 +29,40 @@ def list_unquantized(layers: list[Layer]) -> tuple[QuantizedLayer, ...]:
     return tuple(_record(layer, "fp32", "fp32", layer.bytes) for layer in layers)
 
 
-def verify_converted(
-    layers: list[Layer], converted: GraphModule, recipe: Recipe
-) -> tuple[QuantizedLayer, ...]:
-    """Find each of `layers` in the converted module; what the recipe promises must be INT8 there.
+def verify_converted(layers: list[Layer], converted: GraphModule, plan: Plan) -> tuple[QuantizedLayer, ...]:
+    """Find each of `layers` in the converted module; what the plan promises must be so there.
 
     Raises:
-        NotQuantizedError: a layer that multiplies stayed in FP32 or is gone; it and the reason are named.
+        NotQuantizedError: a layer that multiplies stayed in FP32 or is gone; it and the reason are named. Or
+            one that was to stay in FP32 did not.
     """
+    recipe = plan.recipe
     if not any(layer.multiplies for layer in layers):
         raise NotQuantizedError(
             f"recipe {recipe.name!r} finds nothing to quantize: no layer of the model multiplies by weights",
             hint="export it as fp32",
         )
+    wanted = {layer.node: plan.setting_of(layer.node).precision for layer in layers if layer.multiplies}
+    if "int8" not in wanted.values():
+        raise NotQuantizedError(
+            f"the overrides of recipe {recipe.name!r} leave every layer in fp32",
+            hint="select fewer of them, or use the recipe fp32",
+        )
     nodes = {node.name: node for node in converted.graph.nodes}
     records, failures = [], []
     for layer in layers:
-        asked = recipe.weights if layer.multiplies else "fp32"
+        asked = wanted.get(layer.node, "fp32")
         node = nodes.get(layer.node)
         stored = _int8_weight(node, converted) if node is not None else 0
         # By bytes: one for each element of the weight. XNNPACK would leave out a 3-D convolution.
         done = stored == layer.elements and not layer.kind.endswith("3d")
         if asked == "int8" and not done:
             failures.append(layer)
+        if layer.multiplies and asked == "fp32" and done:
+            raise NotQuantizedError(
+                f"recipe {recipe.name!r} leaves {layer.module} ({layer.kind}) in fp32, and it came out int8",
+                hint="this is a fault of the quantizer; please report it",
+            )
         records.append(_record(layer, asked, "int8" if done else "fp32", stored if done else layer.bytes))
     if failures:
         raise _refuse(failures, recipe)
@@ -222,7 +133,9 @@ def _refuse(failures: list[Layer], recipe: Recipe) -> NotQuantizedError:
     remedies = sorted({_REMEDY[layer.kind] for layer in failures if layer.kind in _REMEDY})
     return NotQuantizedError(
         f"recipe {recipe.name!r} leaves {len(failures)} of the layers that it promises in FP32: {named}",
-        hint="; ".join(remedies) or "use another recipe, or export it as fp32",
+        hint="; ".join(
+            [*remedies, "or leave it in fp32 by an override of a recipe of your own, or use fp32"]
+        ),
     )
 
 

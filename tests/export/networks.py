@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from edgeq.artifact import Artifact, load_artifact
+from edgeq.compile.recipe import Recipe
 from edgeq.workload.loader import Workload
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -46,7 +47,7 @@ def make_workload(
     return Workload(name="net", model=model, example_inputs=example_inputs, **parts)
 
 
-def export(workload: Workload, recipe: str) -> Artifact:
+def export(workload: Workload, recipe: Recipe | str) -> Artifact:
     from edgeq.compile.export import export_artifact
 
     return load_artifact(export_artifact(workload, recipe)[0])

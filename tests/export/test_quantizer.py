@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
 from networks import sqnr_db
 from torch import nn
 
 from edgeq.compile.lower import lower_program
+from edgeq.compile.overrides import apply_overrides
 from edgeq.compile.quantize import quantize_program
 from edgeq.compile.recipe import find_recipe
 from edgeq.compile.subject import open_subject
@@ -28,13 +28,14 @@ def make_model() -> nn.Module:
     return model
 
 
-def quantized_with(quantizer, monkeypatch):
-    monkeypatch.setattr("edgeq.compile.quantize.ClampAwareQuantizer", quantizer)
+def quantize(recipe="int8"):
+    """SQNR of the converted model, and what it is lowered to."""
     workload = Workload("net", None, make_model, lambda: (torch.randn(1, 3, 12, 12),))
     subject = open_subject(workload)
     samples = [(torch.randn(1, 3, 12, 12),) for _ in range(SAMPLES)]
     program = trace_program(subject.module, subject.args, subject)
-    converted = quantize_program(program, find_recipe("int8"), samples)
+    plan = apply_overrides(program, find_recipe(recipe))
+    converted = quantize_program(program, plan, samples, SAMPLES).module
     with torch.no_grad():
         eager = np.concatenate([subject.module(*sample).numpy() for sample in samples])
         got = np.concatenate([converted(*sample).numpy() for sample in samples])
@@ -43,10 +44,9 @@ def quantized_with(quantizer, monkeypatch):
 
 
 def test_observing_behind_relu6_gains_a_decibel_and_delegates_as_much(monkeypatch):
-    from edgeq.compile.quantizer import ClampAwareQuantizer
-
-    ours, ours_lowered = quantized_with(ClampAwareQuantizer, monkeypatch)
-    plain, plain_lowered = quantized_with(XNNPACKQuantizer, monkeypatch)
+    ours, ours_lowered = quantize()
+    monkeypatch.setattr("edgeq.compile.quantizer._CLAMPS", ())
+    plain, plain_lowered = quantize()
     assert ours > plain + 1.0
     assert ours_lowered.delegation.left_out == plain_lowered.delegation.left_out == ()
     assert len(ours_lowered.delegates) == len(plain_lowered.delegates) == 1

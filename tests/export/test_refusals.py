@@ -68,7 +68,7 @@ def test_random_calibration_is_seeded_for_the_user():
 
 @pytest.mark.parametrize(
     ("samples", "code"),
-    [([torch.ones(ROW)], "calibration-single"), ([torch.ones(ROW)] * 3, "calibration-constant")],
+    [([torch.eye(4)[:1]], "calibration-single"), ([torch.eye(4)[:1]] * 3, "calibration-constant")],
 )
 def test_doubtful_calibration_is_a_warning(samples, code):
     workload = make_workload(linear, ROW, calibration=lambda: [(s,) for s in samples])
