@@ -7,6 +7,8 @@ from msgspec.structs import replace
 from edgeq.devices.profile import BoardSpec, DeviceProfile
 from edgeq.errors import InputError
 from edgeq.measure.latency import default_spec
+from edgeq.measure.paired import Plan, default_round
+from edgeq.results.paired import LEAST_ROUNDS
 from edgeq.results.records import Spec
 
 # A sustained run has no use for a bound on the number of inferences.
@@ -34,6 +36,7 @@ class Choices:
         timeout: seconds that a pass may take.
         wait: seconds to wait for another user of the device.
         tune: whether to set the device's governor and the like for the session.
+        paired: how long to run all artifacts in rounds, or None for one after the other.
     """
 
     threads: int = 1
@@ -50,6 +53,7 @@ class Choices:
     timeout: int = 600
     wait: float = 600.0
     tune: bool = False
+    paired: Plan | None = None
 
 
 def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
@@ -60,7 +64,7 @@ def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
     """
     _check_device(profile, choices)
     _check_together(choices)
-    spec = default_spec(profile.clock)
+    spec = default_spec(profile.clock) if choices.paired is None else _find_round(profile, choices.paired)
     spec = replace(
         spec,
         threads=choices.threads,
@@ -71,6 +75,14 @@ def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
         pause=choices.pause,
     )
     return _choose_length(_choose_warmup(spec, choices), choices)
+
+
+def _find_round(profile: DeviceProfile, plan: Plan) -> Spec:
+    if profile.clock == "none":
+        raise InputError(f"{profile.name} has no clock: there is nothing to compare by")
+    if profile.clock == "wall" and plan.rounds is not None and plan.rounds < LEAST_ROUNDS:
+        raise InputError(f"{plan.rounds} rounds cannot tell anything; it takes {LEAST_ROUNDS}")
+    return default_round(profile.clock)
 
 
 def _choose_warmup(spec: Spec, choices: Choices) -> Spec:
@@ -133,3 +145,7 @@ def _check_together(choices: Choices) -> None:
         raise InputError(f"{' and '.join(asked)} exclude each other: each says how long to measure")
     if choices.rate is not None and choices.pause:
         raise InputError("--rate and --pause exclude each other: a fixed rate leaves no pause to choose")
+    if choices.paired is not None and choices.sustained is not None:
+        raise InputError("--paired and --sustained exclude each other: a long run is one piece")
+    if choices.paired is not None and "latency" not in choices.passes:
+        raise InputError("--paired compares latencies: --measure must name latency")

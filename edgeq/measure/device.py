@@ -19,8 +19,10 @@ from edgeq.devices.probe import identify
 from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile
 from edgeq.devices.tuning import tuned
 from edgeq.devices.work_folder import use_work_folder
-from edgeq.errors import DeviceUnreachable, EdgeqError
+from edgeq.errors import DeviceUnreachable, EdgeqError, InputError
+from edgeq.measure.paired import Contestant, Interleaving, Plan
 from edgeq.measure.passes import Findings, Passes, Subject, program_files
+from edgeq.measure.power import Found, find_power_probes
 from edgeq.measure.reference import Reference, find_reference
 from edgeq.measure.validity import await_cool, find_faults
 from edgeq.plain import conceal
@@ -78,6 +80,7 @@ class DeviceSession:
         self._references: dict[Path, Reference] = {}
         self._bundles: dict[str, RunnerBundle] = {}
         self._launchers: dict[str, Launcher] = {}
+        self._probes: Found = ((), {})
 
     def prepare(self) -> None:
         """Check and build what can be before the device is opened."""
@@ -113,6 +116,8 @@ class DeviceSession:
         if self._tune:
             stack.enter_context(tuned(link, profile, self._announce))
         self._device = identify(link, profile)
+        if "power" in self._spec.passes and profile.clock == "wall":
+            self._probes = find_power_probes(link, profile.sensors)
         bundles = self._bundles or _build(self._subjects, self._device.arch, self._announce)
         self._launchers = {
             version: stack.enter_context(
@@ -120,6 +125,11 @@ class DeviceSession:
             )
             for version, bundle in bundles.items()
         }
+
+    @property
+    def spec(self) -> Spec:
+        """How every subject is run that is given no spec of its own."""
+        return self._spec
 
     def let_go(self) -> None:
         """End what runs on the device now; whoever waits for it gets an error."""
@@ -135,14 +145,53 @@ class DeviceSession:
         link, launcher = self._link, self._launchers[_version(subject)]
         assert link is not None  # noqa: S101 - `open` came before
         reference = self._references[subject.artifact.program]
-        passes = Passes(launcher, subject, reference, self._spec, self._profile)
+        passes = Passes(launcher, subject, reference, self._spec, self._profile, self._probes)
+        conditions, error = self._watch(link, passes.run)
+        return Outcome(self._record(subject, passes.findings, conditions, error), error)
+
+    def measure_rounds(self, entries: Sequence[tuple[Subject, Spec]], plan: Plan) -> list[Outcome]:
+        """One Run for each entry, all measured in rounds; the first is the base.
+
+        What breaks a round ends them all: every Run has the error, and what was measured before it.
+
+        Raises:
+            InputError: the device has no clock.
+        """
+        link, clock = self._link, self._profile.clock
+        assert link is not None  # noqa: S101 - `open` came before
+        if clock == "none":
+            raise InputError(f"{self._profile.name} has no clock: there is nothing to compare by")
+        rounds = Interleaving(plan, clock, uuid.uuid4().hex)
+        passes: list[Passes] = []
+        contestants: list[Contestant] = []
+        for subject, spec in entries:
+            launcher = self._launchers[_version(subject)]
+            reference = self._references[subject.artifact.program]
+            passes.append(Passes(launcher, subject, reference, spec, self._profile))
+
+        def run() -> None:
+            contestants.extend(each.enter() for each in passes)
+            rounds.run(contestants, self._announce)
+            self._announce(rounds.ended_by)
+
+        conditions, error = self._watch(link, run)
+        outcomes = []
+        for place, (subject, spec) in enumerate(entries):
+            passes[place].take_rounds(rounds, place)
+            failure = error or _check(passes[place], contestants[place])
+            record = self._record(subject, passes[place].findings, conditions, failure, spec)
+            outcomes.append(Outcome(record, failure))
+        return outcomes
+
+    def _watch(self, link: Link, work: Callable[[], None]) -> tuple[Conditions, EdgeqError | None]:
+        """Do `work` between two readings of the conditions; the error that ended it, if one did."""
         before: dict[str, Reading] = {}
         after: dict[str, Reading] = {}
         error: EdgeqError | None = None
         try:
             await_cool(link, self._profile, self._announce)
             before = read_conditions(link, self._profile)
-            passes.run()
+            work()
         except EdgeqError as caught:
             error = caught
         if not isinstance(error, DeviceUnreachable):
@@ -150,11 +199,15 @@ class DeviceSession:
                 after = read_conditions(link, self._profile)
             except EdgeqError as caught:
                 error = error or caught
-        conditions = Conditions(before=before, after=after)
-        return Outcome(self._record(subject, passes.findings, conditions, error), error)
+        return Conditions(before=before, after=after), error
 
     def _record(
-        self, subject: Subject, findings: Findings, conditions: Conditions, error: EdgeqError | None
+        self,
+        subject: Subject,
+        findings: Findings,
+        conditions: Conditions,
+        error: EdgeqError | None,
+        spec: Spec | None = None,
     ) -> Run:
         info = subject.artifact.info
         if findings.accuracy is not None:
@@ -168,15 +221,24 @@ class DeviceSession:
             invalid=() if self._device is None else find_faults(self._profile, conditions),
             artifact=info,
             device=self._device,
-            spec=self._spec,
+            spec=spec or self._spec,
             conditions=conditions,
             series=findings.series,
             not_measured=findings.not_measured,
             memory=findings.memory,
             operators=findings.operators,
             outputs=findings.outputs,
+            pairing=findings.pairing,
             warnings=(*(manifest.warnings if manifest else ()), *findings.warnings),
         )
+
+
+def _check(passes: Passes, contestant: Contestant) -> EdgeqError | None:
+    try:
+        passes.check(contestant.job)
+    except EdgeqError as error:
+        return error
+    return None
 
 
 def _version(subject: Subject) -> str:

@@ -1,6 +1,7 @@
 """What a run on a device cannot show, and why: known before anything is measured."""
 
 from edgeq.devices.profile import DeviceProfile
+from edgeq.measure.power import find_power_gap
 from edgeq.results.records import Missing, Spec
 
 # What the latency pass times.
@@ -17,18 +18,13 @@ def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
         gaps = dict.fromkeys(TIMED, NO_CLOCK)
     elif "latency" not in spec.passes:
         gaps = dict.fromkeys(TIMED, NOT_ASKED)
-    return {**gaps, "power": _why_no_power(profile)}
+    power = find_power_gap(profile.kind, profile.clock, profile.sensors)
+    if power is None and "power" not in spec.passes:
+        power = NOT_ASKED
+    return gaps if power is None else {**gaps, "power": power, "energy": power}
 
 
 def find_operator_gap(profile: DeviceProfile, spec: Spec) -> Missing:
     """Why there is no table of operators, as long as there is none."""
     asked = "operators" in spec.passes
     return Missing(missing=NO_CLOCK if asked and profile.clock == "none" else NOT_ASKED)
-
-
-def _why_no_power(profile: DeviceProfile) -> str:
-    if profile.kind == "emulated":
-        return "an emulated device draws no power of its own"
-    if not any(sensor.quantity in ("power", "energy") for sensor in profile.sensors):
-        return "the device's profile names no power sensor"
-    return "edgeq does not read power sensors yet"

@@ -16,13 +16,17 @@ from edgeq.measure.latency import latency_series, ticks_to_unit
 from edgeq.measure.memory import memory_parts
 from edgeq.measure.operators import operator_table
 from edgeq.measure.outputs import check_outputs, is_constant
+from edgeq.measure.paired import Contestant, Interleaving
+from edgeq.measure.power import Found, PowerFindings, measure_power
 from edgeq.measure.reference import Reference
+from edgeq.measure.warmup import find_warmup_warnings
 from edgeq.results.records import (
     Memory,
     Metrics,
     Missing,
     Operator,
     OutputCheck,
+    Pairing,
     RunWarning,
     Series,
     Spec,
@@ -76,6 +80,7 @@ class Findings:
     operators: tuple[Operator, ...] | Missing = _NOT_ASKED
     outputs: OutputCheck | None = None
     accuracy: Metrics | None = None
+    pairing: Pairing | None = None
     warnings: list[RunWarning] = field(default_factory=list)
 
 
@@ -89,12 +94,14 @@ class Passes:
         reference: Reference,
         spec: Spec,
         profile: DeviceProfile,
+        probes: Found = ((), {}),
     ) -> None:
         self._launcher = launcher
         self._subject = subject
         self._reference = reference
         self._spec = spec
         self._clock = profile.clock
+        self._probes = probes
         self.findings = Findings(
             not_measured=find_gaps(profile, spec), operators=find_operator_gap(profile, spec)
         )
@@ -106,8 +113,37 @@ class Passes:
             MeasurementError: the outputs are not those of the reference.
             RunnerError, DeployError, DeviceUnreachable: as the device says.
         """
+        latency = self.deploy()
+        if "latency" in self._spec.passes:
+            self._latency(latency)
+        if "power" in self._spec.passes and self._clock == "wall":
+            measure_power(self._launcher, latency, *self._probes, self._keep_power)
+        self.check(latency)
+
+    def check(self, latency: Job) -> None:
+        """Run the passes beside `latency` that the spec names: outputs and operators.
+
+        Raises:
+            MeasurementError: the outputs are not those of the reference.
+            RunnerError, DeviceUnreachable: as the device says.
+        """
+        outputs = self._launcher.run_path("outputs.safetensors") if "outputs" in self._spec.passes else None
+        if "operators" in self._spec.passes and self._clock != "none":
+            self._operators(replace(latency, kind="operators", warmup=0, steady=None, outputs=outputs))
+        elif outputs is not None:
+            self._launcher.run(replace(latency, kind="outputs", outputs=outputs))
+        if outputs is not None:
+            self._check(self._read_outputs(outputs))
+            self._evaluate(replace(latency, kind="outputs", outputs=outputs))
+
+    def deploy(self) -> Job:
+        """Deploy the program with its inputs; their latency pass.
+
+        Raises:
+            DeployError, DeviceUnreachable: as the device says.
+        """
         program, inputs = map(self._launcher.deploy, program_files(self._subject.artifact, self._reference))
-        latency = Job(
+        return Job(
             kind="latency",
             program=f"{program}/{_PROGRAM}",
             inputs=f"{inputs}/{_INPUTS}",
@@ -123,16 +159,22 @@ class Passes:
             agreement=self._spec.agreement,
             deadline=self._spec.timeout,
         )
-        if "latency" in self._spec.passes:
-            self._latency(latency)
-        outputs = self._launcher.run_path("outputs.safetensors") if "outputs" in self._spec.passes else None
-        if "operators" in self._spec.passes and self._clock != "none":
-            self._operators(replace(latency, kind="operators", warmup=0, steady=None, outputs=outputs))
-        elif outputs is not None:
-            self._launcher.run(replace(latency, kind="outputs", outputs=outputs))
-        if outputs is not None:
-            self._check(self._read_outputs(outputs))
-            self._evaluate(replace(latency, kind="outputs", outputs=outputs))
+
+    def enter(self) -> Contestant:
+        """This subject as one of several that are measured in rounds.
+
+        Raises:
+            DeployError, DeviceUnreachable: as the device says.
+        """
+        return Contestant(self._launcher, self.deploy())
+
+    def take_rounds(self, rounds: Interleaving, place: int) -> None:
+        """Keep what the rounds gave for this subject; its memory is that of the first one."""
+        if not (results := rounds.results(place)):
+            return
+        self.findings.series = rounds.series(place)
+        self.findings.pairing = rounds.pairing(place)
+        self.findings.memory = memory_parts(results[0], self._subject.artifact.info.bytes, self._clock)
 
     def _latency(self, job: Job) -> None:
         result = self._launcher.run(job)
@@ -140,13 +182,17 @@ class Passes:
         self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
         if self._clock == "none":
             return
-        if job.steady is not None and result.warmup_stopped_by == "seconds":
-            self.findings.warnings.append(_not_steady(job))
+        self.findings.warnings += find_warmup_warnings(result, job)
         measured = len(result.times.measured) if result.times else 0
         if measured < job.iterations[0]:
             self.findings.warnings.append(_cut_short(measured, job))
         elif job.agreement is not None and result.stopped_by != "agreement":
             self.findings.warnings.append(_not_agreed(result, job))
+
+    def _keep_power(self, found: PowerFindings) -> None:
+        self.findings.series += tuple(found.series)
+        self.findings.not_measured |= found.not_measured
+        self.findings.warnings += found.warnings
 
     def _operators(self, job: Job) -> None:
         etdump = self._launcher.run_path("trace.etdump")
@@ -215,15 +261,6 @@ def _batches(samples: Samples) -> Iterator[Samples]:
             part, size = [], 0
     if part:
         yield part
-
-
-def _not_steady(job: Job) -> RunWarning:
-    return RunWarning(
-        code="not-steady",
-        message=f"the device was not steady after {job.warmup_seconds[1]:g} s of warm-up; "
-        "give it more (--warmup 60s), or find out what else it does",
-        facts={"seconds": job.warmup_seconds[1]},
-    )
 
 
 def _cut_short(measured: int, job: Job) -> RunWarning:

@@ -16,6 +16,7 @@ from edgeq.devices.profile import DeviceProfile
 from edgeq.errors import DeviceUnreachable, EdgeqError, InputError
 from edgeq.measure.choices import Choices, resolve_spec
 from edgeq.measure.device import Announce, DeviceSession, Outcome
+from edgeq.measure.paired import Plan
 from edgeq.measure.passes import Subject
 from edgeq.results.records import RunWarning
 
@@ -67,7 +68,7 @@ class Sessions:
             session.prepare()
             while True:
                 try:
-                    self._measure(session, queue, announce)
+                    self._measure(session, queue, choices.paired, announce)
                     return
                 except EdgeqError as error:
                     if self._aborted or not queue.may_retry(error):
@@ -80,13 +81,20 @@ class Sessions:
             if not self._aborted:
                 queue.give_up(session, error)
 
-    def _measure(self, session: DeviceSession, queue: "_Queue", announce: Announce) -> None:
+    def _measure(
+        self, session: DeviceSession, queue: "_Queue", plan: Plan | None, announce: Announce
+    ) -> None:
         """Measure what waits in one opening of the device; raises what ended the link."""
         with ExitStack() as stack:
             with self._lock:
                 self._open.append((session, stack))
             if not self._aborted:
                 session.open(stack)
+            if plan is not None and not self._aborted:
+                announce(f"measuring {', '.join(each.artifact.label for each in queue.waiting)} in rounds")
+                outcomes = session.measure_rounds([(each, session.spec) for each in queue.waiting], plan)
+                if not self._aborted:
+                    queue.take(*outcomes)
             while queue.waiting and not self._aborted:
                 announce(f"measuring {queue.waiting[0].artifact.label}")
                 outcome = session.measure(queue.waiting[0])
@@ -118,21 +126,22 @@ class _Queue:
         self.waiting = list(subjects)
         self._keep = keep
         self._tried_again = False
-        self._broken: Outcome | None = None
+        self._broken: tuple[Outcome, ...] = ()
 
-    def take(self, outcome: Outcome) -> None:
-        """Keep an outcome.
+    def take(self, *outcomes: Outcome) -> None:
+        """Keep outcomes that belong together: of one subject, or of all that ran in rounds.
 
         Raises:
-            DeviceUnreachable: the link broke in it; it is kept only if nothing better comes.
+            DeviceUnreachable: the link broke in them; they are kept only if nothing better comes.
         """
-        if isinstance(outcome.error, DeviceUnreachable):
-            self._broken = outcome
-            raise outcome.error
-        if self._broken is not None:
-            run = replace(outcome.run, warnings=(*outcome.run.warnings, _TRIED_AGAIN))
-            outcome = Outcome(run, outcome.error)
-        self._finish(outcome)
+        for outcome in outcomes:
+            if isinstance(outcome.error, DeviceUnreachable):
+                self._broken = outcomes
+                raise outcome.error
+        again = (_TRIED_AGAIN,) if self._broken else ()
+        for outcome in outcomes:
+            run = replace(outcome.run, warnings=(*outcome.run.warnings, *again))
+            self._finish(Outcome(run, outcome.error))
 
     def may_retry(self, error: EdgeqError) -> bool:
         """Whether to open the device again after `error`: once, and if it can help."""
@@ -141,12 +150,12 @@ class _Queue:
 
     def give_up(self, session: DeviceSession, error: EdgeqError) -> None:
         """The device is lost: what broke off keeps what was measured, the others have nothing."""
-        if self._broken is not None:
-            self._finish(self._broken)
+        for outcome in self._broken:
+            self._finish(outcome)
         while self.waiting:
             self._finish(session.fail(self.waiting[0], error))
 
     def _finish(self, outcome: Outcome) -> None:
         self.waiting.pop(0)
-        self._broken = None
+        self._broken = ()
         self._keep(outcome)

@@ -14,7 +14,7 @@ from edgeq.results.stats import summarize
 
 _RUN = ("run", "artifact", "recipe", "device", "kind", "clock")
 COLUMNS = (*_RUN, "quantity", "statistic", "value", "unit", "n", "missing")
-_STATISTICS = ("minimum", "p10", "median", "p90", "maximum")
+_STATISTICS = ("minimum", "p10", "median", "p90", "p99", "maximum", "mad")
 _RUNGS = ("eager", "converted", "host", "device")
 # OWASP, "CSV Injection": characters that make a spreadsheet compute a cell.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -75,7 +75,10 @@ def _series(run: Run) -> Iterator[Quantity]:
             continue
         summary = summarize(series.values)
         for statistic in _STATISTICS:
-            yield Quantity(series.name, statistic, getattr(summary, statistic), series.unit, summary.n)
+            value = getattr(summary, statistic)
+            if value is None or (statistic == "mad" and summary.n == 1):
+                continue
+            yield Quantity(series.name, statistic, value, series.unit, summary.n)
     latency = run.find_series("latency")
     gaps = dict(run.not_measured)
     if latency is None or not latency.values:

@@ -6,9 +6,12 @@ Every number of an emulated device carries the word *emulated*; what was not mea
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from edgeq.report.distribution import distribution_sections
 from edgeq.report.operators import operator_sections
+from edgeq.report.paired import paired_sections
 from edgeq.report.policy import describe_policy
 from edgeq.report.section import Section
+from edgeq.report.sustained import sustained_sections
 from edgeq.results.records import Memory, Metrics, Missing, Run
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
@@ -36,9 +39,10 @@ def report_sections(runs: Sequence[Run]) -> list[Section]:
     """
     if not runs:
         raise ValueError("a report needs at least one run")
-    sections = [describe_device(runs)]
+    sections = [describe_device(runs), *paired_sections(runs)]
     for name, same in group_by_artifact(runs).items():
-        sections += [compare_recipes(name, same), *operator_sections(same), *left_out(same)]
+        sections += [compare_recipes(name, same), *distribution_sections(same), *sustained_sections(same)]
+        sections += [*operator_sections(same), *left_out(same)]
     return [*sections, *notes(runs), conditions(runs)]
 
 

@@ -1,15 +1,19 @@
 """Compares the runs of two reports: matches them, refuses unlike conditions, judges every quantity.
 
-A run is compared with the one of the same artifact name, recipe and device profile.
+A run is compared with the one of the same artifact name, recipe and device profile, or with the one that it
+was measured with in one pairing.
 """
 
 from collections.abc import Collection, Sequence
 from typing import Literal
 
+from msgspec.structs import replace
+
 from edgeq.errors import InputError
 from edgeq.results.blame import Blame, describe_delegation, find_blame
 from edgeq.results.likeness import Difference, check_allowed, find_changes, find_differences
 from edgeq.results.limits import Limit, Limits, find_gate
+from edgeq.results.paired import PairedVerdict, are_paired, compare_paired, judge_against
 from edgeq.results.pairing import Two, read_quantities
 from edgeq.results.records import Clock, Missing, Record, Run, Unit
 from edgeq.results.verdict import Better, Change, Outcome, Verdict, judge
@@ -147,6 +151,15 @@ def _match(base: dict[Key, Run], new: dict[Key, Run]) -> tuple[_Pairs, list[Key]
             pairs[left[0]] = (base[left[0]], new[lost])
             only_base.remove(left[0])
             only_new.remove(lost)
+    for before in list(only_base):
+        partners = [key for key in only_new if are_paired(base[before], new[key])]
+        rivals = [key for key in only_base if are_paired(base[before], base[key])]
+        if len(partners) == len(rivals) == 1:
+            now = partners[0]
+            name = f"{before.artifact}.{before.recipe} -> {now.artifact}"
+            pairs[replace(now, artifact=name)] = (base[before], new[now])
+            only_base.remove(before)
+            only_new.remove(now)
     return pairs, only_base, only_new
 
 
@@ -171,7 +184,8 @@ def _compare_pair(key: Key, base: Run, new: Run, limits: Limits) -> Pair:
     findings = [_judge_status(base, new)]
     blame: tuple[Blame, ...] | Missing = Missing(missing="a run failed")
     if base.status == new.status == "ok":
-        findings += [_judge_quantity(two, limits) for two in read_quantities(base, new)]
+        paired = _read_pairing(base, new)
+        findings += [_judge_quantity(two, limits, paired) for two in read_quantities(base, new)]
         blame = find_blame(base, new)
     device = new.device or base.device
     return Pair(
@@ -185,6 +199,13 @@ def _compare_pair(key: Key, base: Run, new: Run, limits: Limits) -> Pair:
         blame=blame,
         notes=describe_delegation(base.artifact.delegation, new.artifact.delegation),
     )
+
+
+def _read_pairing(base: Run, new: Run) -> PairedVerdict | None:
+    try:
+        return compare_paired(base, new)
+    except ValueError:
+        return None
 
 
 def _judge_status(base: Run, new: Run) -> Finding:
@@ -207,11 +228,15 @@ def _judge_status(base: Run, new: Run) -> Finding:
     )
 
 
-def _judge_quantity(two: Two, limits: Limits) -> Finding:
+def _judge_quantity(two: Two, limits: Limits, paired: PairedVerdict | None) -> Finding:
     sides = [side for side in (two.base, two.new) if not isinstance(side, Missing)]
     exact = all(side.exact for side in sides)
     limit = limits.find(two.quantity, exact=exact)
     repeats = find_gate(two.quantity).repeats
+    if two.quantity == "latency" and paired is not None and not (exact or isinstance(two.base, Missing)):
+        verdict = judge_against(paired, limit, two.base.typical)
+    else:
+        verdict = judge(two.base, two.new, limit, two.better, repeats)
     return Finding(
         quantity=two.quantity,
         where=two.where,
@@ -220,7 +245,7 @@ def _judge_quantity(two: Two, limits: Limits) -> Finding:
         base=two.base if isinstance(two.base, Missing) else two.base.typical,
         new=two.new if isinstance(two.new, Missing) else two.new.typical,
         limit=limit,
-        verdict=judge(two.base, two.new, limit, two.better, repeats),
+        verdict=verdict,
     )
 
 

@@ -17,6 +17,8 @@ LEAST_VALUES = 50
 # A gate is asked many times: one in a hundred wrong, not one in twenty.
 CONFIDENCE = 0.99
 RESAMPLES = 2000
+# Of a longer series, as a run of minutes gives, so many are drawn: more would make nothing clearer.
+MOST_VALUES = 10_000
 # Blocks that are fewer than this do not show how much a median can vary.
 LEAST_BLOCKS = 12
 # Parts whose medians stand for the levels of an unsteady series.
@@ -27,6 +29,8 @@ BEYOND = 0.5
 SEED = 20260
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+_TAILS = (100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,38 @@ class RatioInterval:
     steady: bool
 
 
+@dataclass(frozen=True)
+class MedianInterval:
+    """The median lies between `low` and `high` with a confidence of `CONFIDENCE`; `steady` as above."""
+
+    low: float
+    high: float
+    steady: bool
+
+
+def bound_median(values: Sequence[float]) -> MedianInterval:
+    """The interval of the median of a series in the order in which it was taken.
+
+    Raises:
+        ValueError: fewer than `LEAST_VALUES` values, or values that are no numbers.
+    """
+    series = _thin(np.asarray(values, dtype=np.float64))
+    if series.size < LEAST_VALUES:
+        raise ValueError(f"an interval needs at least {LEAST_VALUES} values")
+    if not np.isfinite(series).all():
+        raise ValueError("an interval needs finite values")
+    block = block_length(series)
+    steady = block is not None
+    medians = (
+        _span_levels(series)
+        if block is None
+        else _resample_medians(series, block, np.random.default_rng(SEED))
+    )
+    low, high = np.percentile(medians, _TAILS)
+    tick = find_tick(np.asarray(values, dtype=np.float64))
+    return MedianInterval(float(low - tick), float(high + tick), steady=steady)
+
+
 def bound_ratio(base: Sequence[float], new: Sequence[float]) -> RatioInterval:
     """The interval of the ratio of the medians of two series in the order in which they were taken.
 
@@ -52,6 +88,8 @@ def bound_ratio(base: Sequence[float], new: Sequence[float]) -> RatioInterval:
         raise ValueError(f"an interval needs at least {LEAST_VALUES} values on each side")
     if not all(np.isfinite(side).all() and (side > 0).all() for side in sides):
         raise ValueError("a ratio needs values above zero")
+    ticks = [find_tick(side) for side in sides]
+    sides = [_thin(side) for side in sides]
     generator = np.random.default_rng(SEED)
     blocks = [block_length(side) for side in sides]
     steady = None not in blocks
@@ -59,14 +97,13 @@ def bound_ratio(base: Sequence[float], new: Sequence[float]) -> RatioInterval:
         _span_levels(side) if block is None else _resample_medians(side, block, generator)
         for side, block in zip(sides, blocks, strict=True)
     ]
-    tails = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) * 100
     if steady:
-        low, high = np.percentile(medians[1] / medians[0], tails)
+        low, high = np.percentile(medians[1] / medians[0], _TAILS)
     else:
-        (base_low, base_high), (new_low, new_high) = (np.percentile(each, tails) for each in medians)
+        (base_low, base_high), (new_low, new_high) = (np.percentile(each, _TAILS) for each in medians)
         low, high = new_low / base_high, new_high / base_low
     # No median is known better than to a tick of the clock (and what floating point makes of it).
-    tick = (1 + 1e-9) * max(_tick(side) for side in sides) / np.median(sides[0])
+    tick = (1 + 1e-9) * max(ticks) / np.median(sides[0])
     return RatioInterval(max(0.0, float(low - tick)), float(high + tick), steady=steady)
 
 
@@ -96,6 +133,17 @@ def memory(values: Floats) -> float:
     negative = np.flatnonzero(pairs <= 0)
     kept = pairs[: negative[0]] if negative.size else pairs
     return max(1.0, float(2 * kept.sum() - 1))
+
+
+def _thin(values: Floats) -> Floats:
+    """At most `MOST_VALUES` of the values, in their order, one by chance out of each of as many stretches.
+
+    By chance, because every tenth value may be of the same sample.
+    """
+    if values.size <= MOST_VALUES:
+        return values
+    bounds = np.linspace(0, values.size, MOST_VALUES + 1).astype(int)
+    return values[np.random.default_rng(SEED).integers(bounds[:-1], bounds[1:])]
 
 
 def _rank(values: Floats) -> Floats:
@@ -129,7 +177,7 @@ def _span_levels(values: Floats) -> Floats:
     return np.array([max(low - BEYOND * (high - low), low / 2), high + BEYOND * (high - low)])
 
 
-def _tick(values: Floats) -> float:
+def find_tick(values: Floats) -> float:
     """The smallest difference between two values, 0 for a constant series: no less than the clock's tick."""
     distinct = np.unique(values)
     return float(np.diff(distinct).min()) if distinct.size > 1 else 0.0

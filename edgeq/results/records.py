@@ -231,6 +231,22 @@ class Failure(Record, frozen=True, kw_only=True):
     hint: str | None = None
 
 
+class Pairing(Record, frozen=True, kw_only=True):
+    """What a run shares with others that were measured in turn with it, in rounds of random order.
+
+    Attributes:
+        id: the same for all runs of the pairing.
+        seed: of the order in the rounds.
+        place: of this run among the others: 0 is the base.
+        rounds: index in the measured `latency` of the first value of each round.
+    """
+
+    id: str
+    seed: int
+    place: int
+    rounds: tuple[int, ...]
+
+
 class Run(Record, frozen=True, kw_only=True):
     """One artifact on one device: conditions, raw series, memory, operators, output check.
 
@@ -255,6 +271,7 @@ class Run(Record, frozen=True, kw_only=True):
     operators: tuple[Operator, ...] | Missing = ()
     outputs: OutputCheck | None = None
     warnings: tuple[RunWarning, ...] = ()
+    pairing: Pairing | None = None
 
     @property
     def standing(self) -> Literal["ok", "invalid", "failed"]:

@@ -120,9 +120,15 @@ def _judge_sampled(base: Measured, new: Measured, limit: Limit | None) -> Verdic
         interval = bound_ratio(base.values, new.values)
     except ValueError as error:
         return Verdict(change="cannot tell", outcome=undecided, ratio=ratio, reason=str(error))
-    low, high = interval.low, interval.high
     reason = "" if interval.steady else "the series drifts or steps: the interval spans its levels"
     most = None if limit is None else 1 + limit.slack(base.typical) / base.typical
+    return judge_interval(ratio, interval.low, interval.high, most, reason)
+
+
+def judge_interval(
+    ratio: float | None, low: float, high: float, most: float | None, reason: str = ""
+) -> Verdict:
+    """The verdict on a cost whose ratio lies between `low` and `high`; `most` is the limit as a ratio."""
     change: Change
     if low > 1 or high < 1:
         change = "worse" if low > 1 else "better"

@@ -15,6 +15,29 @@ JOB_SCHEMA = 1
 Pass = Literal["latency", "outputs", "operators"]
 
 
+class JobSensor(Record, frozen=True, kw_only=True):
+    """What the runner reads at once: what is in `files`, or what `command` prints. The other is empty."""
+
+    files: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+
+class Sampling(Record, frozen=True, kw_only=True):
+    """Sensors that a thread of the runner reads while the latency pass goes on.
+
+    Attributes:
+        interval: seconds, 0.001 to 3600; each interval holds one sample, at a point that looks drawn, so that
+            nothing periodic is met at the same point each time.
+        cpu: core for the thread; None for any but those of `Job.cpus`, as long as there is another one.
+        idle: seconds without work before the warm-up and after the measured phase, sampled as well.
+    """
+
+    interval: float
+    sensors: tuple[JobSensor, ...]
+    cpu: int | None = None
+    idle: tuple[float, float] = (0.0, 0.0)
+
+
 class Job(Record, frozen=True, kw_only=True):
     """One pass of one program. Paths are on the device.
 
@@ -35,6 +58,7 @@ class Job(Record, frozen=True, kw_only=True):
         agreement: rule to stop early (after the least iterations and seconds), or None.
         rate: requests per second, in warm-up and measured phase; None for one after the other.
         pause: seconds between the end of an inference and the start of the next.
+        sampling: sensors to read on the way; `latency` pass only.
         deadline: seconds after which the runner kills itself.
     """
 
@@ -55,6 +79,7 @@ class Job(Record, frozen=True, kw_only=True):
     agreement: Agreement | None = None
     rate: float | None = None
     pause: float = 0.0
+    sampling: Sampling | None = None
     deadline: int = 600
 
 
@@ -90,6 +115,37 @@ class MemoryStage(Record, frozen=True, kw_only=True):
     heap: int
 
 
+class Sample(Record, frozen=True, array_like=True):
+    """One reading: `start` and `end` in nanoseconds, and its text, or the error that came instead.
+
+    `sensor` counts from 0 in the job's order. The text of several files is joined by newlines.
+    """
+
+    sensor: int
+    start: int
+    end: int
+    text: str | None
+    error: str | None = None
+
+
+class Sampled(Record, frozen=True, kw_only=True):
+    """What the sampling thread saw. Of a run that was cut off there are the samples only.
+
+    Attributes:
+        began, ended: when sampling did, nanoseconds.
+        cpu_time: nanoseconds of CPU time that the thread and the commands that it ran took.
+        idle: start and end of each phase without work.
+        unanswered: sensor that was still being read when the run was over.
+    """
+
+    samples: tuple[Sample, ...]
+    began: int = 0
+    ended: int = 0
+    cpu_time: int = 0
+    idle: tuple[tuple[int, int], ...] = ()
+    unanswered: int | None = None
+
+
 class Result(Record, frozen=True, kw_only=True):
     """What the runner measured in one pass."""
 
@@ -105,6 +161,7 @@ class Result(Record, frozen=True, kw_only=True):
     warmup_stopped_by: Literal["count", "steady", "seconds"] | None = None
     stopped_by: Literal["agreement", "iterations", "seconds"] | None = None
     memory: tuple[MemoryStage, ...] = ()
+    sampled: Sampled | None = None
 
 
 class TensorMeta(Record, frozen=True, kw_only=True):

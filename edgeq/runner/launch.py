@@ -2,7 +2,7 @@
 
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Self
@@ -97,8 +97,8 @@ class Launcher(AbstractContextManager["Launcher"]):
             self._link.pull(remote, local, timeout=600, progress=self._progress)
             return local.read_bytes()
 
-    def run(self, job: Job) -> Result:
-        """Run one job to its end.
+    def run(self, job: Job, *, keep: Callable[[Result], None] | None = None) -> Result:
+        """Run one job to its end; `keep` is given its result also when that says that the runner failed.
 
         Raises:
             RunnerError: the runner failed (its stage and ExecuTorch's error are named) or died.
@@ -126,6 +126,8 @@ class Launcher(AbstractContextManager["Launcher"]):
             message = f"the runner left no result in the {job.kind} pass; it said: {said}"
             raise RunnerError(message) from missing
         result = self._decode(document)
+        if keep is not None:
+            keep(result)
         if result.error is not None:
             failure = result.error
             where = f"at the stage {failure.stage!r} ({job.kind} pass)"

@@ -52,11 +52,13 @@ def test_nothing_is_timed_and_memory_of_qemu_is_not_the_programs():
 def test_gaps_are_known_before_anything_is_measured():
     emulator, board, pi = map(load_profile, ("emulator-a76", "virt-pi5", "raspberry-pi-5"))
     gaps = find_gaps(emulator, default_spec("none"))
-    assert gaps.keys() == {"latency", "load", "init", "first", "power"}
+    assert gaps.keys() == {"latency", "load", "init", "first", "power", "energy"}
     assert gaps["latency"] == REASON
     assert find_operator_gap(emulator, default_spec("none")) == Missing(missing=REASON)
-    assert find_gaps(board, default_spec("instructions")).keys() == {"power"}
-    assert "not read power sensors yet" in find_gaps(pi, default_spec("wall"))["power"]
+    assert find_gaps(board, default_spec("instructions")).keys() == {"power", "energy"}
+    assert find_gaps(pi, default_spec("wall"))["power"] == "not asked for"
+    with_power = replace(default_spec("wall"), passes=("latency", "power"))
+    assert find_gaps(pi, with_power) == {}
     assert "names no power sensor" in find_gaps(load_profile("linux-aarch64"), default_spec("wall"))["power"]
     outputs_only = replace(default_spec("wall"), passes=("outputs",))
     assert find_gaps(pi, outputs_only)["latency"] == "not asked for"

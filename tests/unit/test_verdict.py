@@ -1,8 +1,6 @@
 """The verdict on one quantity, on pairs whose truth is known: counts exactly, times by an interval."""
 
-import importlib.util
-from pathlib import Path
-
+import gate
 import numpy as np
 import pytest
 
@@ -13,18 +11,6 @@ from edgeq.results.records import Missing
 from edgeq.results.verdict import Measured, judge
 
 FIVE = Limit(relative=0.05)
-
-
-def load_simulations():
-    """`benchmarks/gate.py` runs the same processes many more times."""
-    path = Path(__file__).parents[2] / "benchmarks" / "gate.py"
-    spec = importlib.util.spec_from_file_location("gate_simulations", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-gate = load_simulations()
 
 
 def count(*values, unit="insn"):

@@ -4,6 +4,7 @@ Each returns None when the runs hold nothing to draw. The first run is the base 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -25,6 +26,7 @@ from edgeq.units import format_quantity
 
 _ENOUGH_FOR_A_DISTRIBUTION = 20
 _LEAST_SPREAD = 0.1  # percent: below it, deviations are drawn flat
+_MOST_POINTS = 1000  # of a line: more are not seen, and make the page heavy
 
 
 def draw_latency(key: str, runs: Sequence[Run]) -> list[Picture]:
@@ -71,9 +73,10 @@ def repetition(key: str, runs: Sequence[Run]) -> Picture | None:
     def paint(axes: Axes) -> None:
         axes.axhline(0, color=MUTED, linewidth=1)
         for index, _, values in shown:
+            places = _pick_extremes(values)
             axes.plot(
-                range(1, len(values) + 1),
-                values,
+                [place + 1 for place in places],
+                [values[place] for place in places],
                 color=colour(index),
                 marker=marker(index),
                 markersize=4,
@@ -107,8 +110,11 @@ def distribution(key: str, runs: Sequence[Run]) -> Picture | None:
 
     def paint(axes: Axes) -> None:
         for index, _, values in shown:
-            shares = [(rank + 1) / len(values) * 100 for rank in range(len(values))]
-            axes.step(values, shares, where="post", color=colour(index), linewidth=1.6)
+            ranks = _pick_evenly(len(values))
+            shares = [(rank + 1) / len(values) * 100 for rank in ranks]
+            axes.step(
+                [values[rank] for rank in ranks], shares, where="post", color=colour(index), linewidth=1.6
+            )
         axes.set_ylim(0, 102)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(
@@ -129,6 +135,23 @@ def distribution(key: str, runs: Sequence[Run]) -> Picture | None:
         alt,
         legend_of([(index, label) for index, label, _ in shown]),
     )
+
+
+def _pick_extremes(values: Sequence[float]) -> list[int]:
+    """Indices to draw of a long series: the least and the largest value of each of many stretches."""
+    if len(values) <= _MOST_POINTS:
+        return list(range(len(values)))
+    bounds = [len(values) * part * 2 // _MOST_POINTS for part in range(_MOST_POINTS // 2 + 1)]
+    stretches = [range(start, end) for start, end in pairwise(bounds)]
+    ends = [{min(each, key=values.__getitem__), max(each, key=values.__getitem__)} for each in stretches]
+    return [place for each in ends for place in sorted(each)]
+
+
+def _pick_evenly(count: int) -> list[int]:
+    """Ranks to draw of a long sorted series, the first and the last among them."""
+    if count <= _MOST_POINTS:
+        return list(range(count))
+    return [(count - 1) * part // (_MOST_POINTS - 1) for part in range(_MOST_POINTS)]
 
 
 def _deviations(runs: Sequence[Run], least: int) -> list[tuple[int, str, list[float]]]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from edgeq.cache import write_atomic
 from edgeq.plain import printable
+from edgeq.report.distribution import distribution_sections
 from edgeq.report.html.across import DeviceComparison, compare_devices
 from edgeq.report.html.certificate import certify
 from edgeq.report.html.figures import draw_latency
@@ -17,6 +18,7 @@ from edgeq.report.html.svg import Picture
 from edgeq.report.html.tradeoff import draw_tradeoffs
 from edgeq.report.html.verdict import Verdict, find_base, judge
 from edgeq.report.operators import operator_sections
+from edgeq.report.paired import paired_sections
 from edgeq.report.section import Section
 from edgeq.report.sections import (
     clock_badge,
@@ -29,6 +31,7 @@ from edgeq.report.sections import (
     left_out,
     notes,
 )
+from edgeq.report.sustained import sustained_sections
 from edgeq.results.records import Run
 
 
@@ -76,6 +79,7 @@ def render_html(runs: Sequence[Run]) -> str:
         parts=[
             describe_artifact(f"a{index}", name, same) for index, (name, same) in enumerate(groups.items())
         ],
+        pairings=paired_sections(runs),
         notes=notes(runs),
         conditions=conditions(runs),
     )
@@ -91,7 +95,13 @@ def describe_artifact(key: str, name: str, runs: Sequence[Run]) -> ArtifactPart:
         (*draw_latency(key, ordered), *draw_tradeoffs(key, ordered), *draw_parts(key, ordered)),
         tuple(operators(f"{key}-operators", ordered)),
         tuple(operator_sections(ordered)),
-        (compare_recipes(name, ordered), *left_out(ordered), certify(ordered)),
+        (
+            compare_recipes(name, ordered),
+            *distribution_sections(ordered),
+            *sustained_sections(ordered),
+            *left_out(ordered),
+            certify(ordered),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgeq.report.paired import tell_pair
 from edgeq.report.sections import counts_instructions
 from edgeq.results.interval import CONFIDENCE, LEAST_VALUES, bound_ratio
 from edgeq.results.likeness import find_differences
@@ -224,6 +225,8 @@ def _repeatability(run: Run, label: str) -> str:
 
 def _certainty(base: Run, run: Run, base_label: str, label: str) -> str:
     """What is known of the ratio: an interval on a wall clock, else whether the values lie apart."""
+    if told := tell_pair(base, run, base_label, label):
+        return told
     old, new = base.find_series("latency"), run.find_series("latency")
     if old is None or new is None or old.unit != new.unit or min(len(old.values), len(new.values)) < 2:
         return ""

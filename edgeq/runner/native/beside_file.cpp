@@ -12,11 +12,14 @@
 namespace edgeq {
 
 BesideFile::BesideFile(std::string path) : path_(std::move(path)), part_(path_ + ".part") {
+  register_scratch(part_);  // first: a signal may come as soon as the file is there
   file_ = open(part_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file_ < 0) {
+    const int reason = errno;
+    forget_scratch(part_);
+    errno = reason;
     fail_errno("cannot create " + part_);
   }
-  register_scratch(part_);
 }
 
 BesideFile::~BesideFile() {

@@ -25,6 +25,8 @@ char document_head[512];  // up to the stage's name
 char document_tail[256];  // after the error's message
 char fatal_message[256];
 char scratch[kScratchFiles][PATH_MAX];
+std::atomic<const std::atomic<size_t>*> samples_length{nullptr};
+std::atomic<const char*> samples{nullptr};
 alignas(16) char signal_stack[64 * 1024];
 
 struct Signal {
@@ -45,8 +47,7 @@ constexpr Signal kSignals[] = {
     {SIGHUP, "SIGHUP", "ended by a signal: the client hung up"},
 };
 
-void put(int file, const char* text) {
-  size_t left = std::strlen(text);
+void put(int file, const char* text, size_t left) {
   while (left > 0) {
     const ssize_t written = write(file, text, left);
     if (written <= 0) {
@@ -54,6 +55,17 @@ void put(int file, const char* text) {
     }
     text += written;
     left -= static_cast<size_t>(written);
+  }
+}
+
+void put(int file, const char* text) { put(file, text, std::strlen(text)); }
+
+void put_samples(int file) {
+  const std::atomic<size_t>* length = samples_length.load();
+  if (length && samples.load()) {
+    put(file, R"(,"sampled":{"samples":[)");
+    put(file, samples.load(), length->load(std::memory_order_acquire));
+    put(file, "]}");
   }
 }
 
@@ -69,6 +81,8 @@ void write_failure(const Signal& signal, const char* message) {
   put(file, "\",\"message\":\"");
   put(file, message);
   put(file, document_tail);
+  put_samples(file);
+  put(file, "}");
   if (close(file) == 0) {
     rename(part_path, result_path);
   }
@@ -118,7 +132,7 @@ const char* current_stage() { return stage.load(); }
 void arm_guard(const std::string& path, const std::string& pass) {
   std::snprintf(document_head, sizeof document_head,
                 R"({"schema":%d,"pass":"%s","status":"failed","error":{"stage":")", kResultSchema, pass.c_str());
-  std::snprintf(document_tail, sizeof document_tail, R"("},"executorch":"%s"})", EDGEQ_EXECUTORCH_VERSION);
+  std::snprintf(document_tail, sizeof document_tail, R"("},"executorch":"%s")", EDGEQ_EXECUTORCH_VERSION);
   if (copy_path(part_path, path + ".part")) {
     copy_path(result_path, path);
   }
@@ -152,6 +166,12 @@ void note_fatal(const char* message) {
     fatal_message[length++] = plain ? *message : ' ';
   }
   fatal_message[length] = '\0';
+}
+
+void register_samples(const char* data, const std::atomic<size_t>* length) {
+  samples_length.store(nullptr);
+  samples.store(data);
+  samples_length.store(length);
 }
 
 void register_scratch(const std::string& path) {

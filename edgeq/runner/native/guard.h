@@ -6,6 +6,8 @@
 // failed result with the stage and the signal's name, and exit code 1.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <string>
 
 namespace edgeq {
@@ -25,6 +27,9 @@ void set_deadline(unsigned seconds);
 
 // Remembers why ExecuTorch is about to abort; `message` is copied.
 void note_fatal(const char* message);
+
+// Samples (as SampleLog keeps them) that a failed result shall hold; nullptr for none. `data` stays in place.
+void register_samples(const char* data, const std::atomic<size_t>* length);
 
 // Files to remove when a signal ends the process. At most four at a time.
 void register_scratch(const std::string& path);

@@ -20,6 +20,9 @@ constexpr int kJobSchema = 1;
 constexpr int64_t kMostThreads = 1024;
 constexpr int64_t kMostCount = 1'000'000'000;
 constexpr int64_t kMostDeadline = 30 * 24 * 3600;
+constexpr size_t kMostTexts = 64;
+constexpr double kLeastInterval = 0.001;
+constexpr double kMostInterval = 3600;
 
 [[noreturn]] void bad(const std::string& key, const std::string& problem) {
   throw BadJob("job key '" + key + "': " + problem);
@@ -73,7 +76,7 @@ double number(const json& value, const std::string& key) {
 
 const json& pair(const json& value, const std::string& key) {
   if (!value.is_array() || value.size() != 2) {
-    bad(key, "expected [least, most], got " + value.dump());
+    bad(key, "expected a list of two, got " + value.dump());
   }
   return value;
 }
@@ -154,6 +157,68 @@ void read_pace(const json& document, Job& job) {
   }
 }
 
+std::vector<std::string> read_texts(const json& object, const std::string& key) {
+  std::vector<std::string> texts;
+  const auto found = object.find(key);
+  if (found == object.end()) {
+    return texts;
+  }
+  if (!found->is_array() || found->size() > kMostTexts) {
+    bad("sampling.sensors." + key, "expected a list of at most " + std::to_string(kMostTexts) + " texts, got " +
+                                       found->dump());
+  }
+  for (const json& each : *found) {
+    texts.push_back(text(each, "sampling.sensors." + key));
+  }
+  return texts;
+}
+
+Sensor read_job_sensor(const json& object) {
+  if (!object.is_object()) {
+    bad("sampling.sensors", "expected objects, got " + object.dump());
+  }
+  check_keys(object, "sampling.sensors.", {"files", "command"});
+  Sensor sensor{read_texts(object, "files"), read_texts(object, "command")};
+  if (sensor.files.empty() == sensor.command.empty()) {
+    bad("sampling.sensors", "each needs either files or a command, got " + object.dump());
+  }
+  return sensor;
+}
+
+void read_sampling(const json& document, Job& job) {
+  const auto found = document.find("sampling");
+  if (found == document.end() || found->is_null()) {
+    return;
+  }
+  if (!found->is_object()) {
+    bad("sampling", "expected an object, got " + found->dump());
+  }
+  if (job.pass != Pass::latency) {
+    bad("sampling", "only the latency pass samples");
+  }
+  check_keys(*found, "sampling.", {"interval", "cpu", "idle", "sensors"});
+  Sampling plan;
+  plan.interval = number(need(*found, "interval"), "sampling.interval");
+  if (plan.interval < kLeastInterval || plan.interval > kMostInterval) {
+    bad("sampling.interval", "expected seconds from 0.001 to 3600, got " + found->at("interval").dump());
+  }
+  if (const auto cpu = found->find("cpu"); cpu != found->end() && !cpu->is_null()) {
+    plan.cpu = static_cast<int>(integer(*cpu, "sampling.cpu", 0, kMostThreads - 1));
+  }
+  if (const auto idle = found->find("idle"); idle != found->end()) {
+    plan.idle_before = number(pair(*idle, "sampling.idle")[0], "sampling.idle");
+    plan.idle_after = number((*idle)[1], "sampling.idle");
+  }
+  const json& sensors = need(*found, "sensors");
+  if (!sensors.is_array() || sensors.size() > kMostTexts) {
+    bad("sampling.sensors", "expected a list of at most " + std::to_string(kMostTexts));
+  }
+  for (const json& sensor : sensors) {
+    plan.sensors.push_back(read_job_sensor(sensor));
+  }
+  job.sampling = std::move(plan);
+}
+
 void read_machine(const json& document, Job& job) {
   const auto optional_integer = [&](const char* key, int64_t least, int64_t most, int64_t fallback) {
     const auto found = document.find(key);
@@ -188,7 +253,7 @@ Job read_job(const std::string& path) {
   }
   check_keys(document, "", {"schema", "pass", "program", "inputs", "method", "outputs", "etdump", "threads", "cpus",
                             "warmup", "warmup_seconds", "steady", "iterations", "seconds", "agreement", "rate",
-                            "pause", "deadline"});
+                            "pause", "sampling", "deadline"});
   if (const json& schema = need(document, "schema"); schema != kJobSchema) {
     bad("schema", "this runner reads " + std::to_string(kJobSchema) + ", got " + schema.dump());
   }
@@ -203,6 +268,7 @@ Job read_job(const std::string& path) {
   job.agreement = read_rule<Agreement>(document, "agreement", 2);
   job.steady = read_rule<Steady>(document, "steady", 1);
   read_pace(document, job);
+  read_sampling(document, job);
   read_machine(document, job);
   return job;
 }

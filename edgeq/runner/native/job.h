@@ -23,6 +23,20 @@ struct Steady {
   double spread;
 };
 
+// One sensor: files that are read together, or a command; the other one is empty.
+struct Sensor {
+  std::vector<std::string> files;
+  std::vector<std::string> command;
+};
+
+struct Sampling {
+  double interval = 0;  // seconds
+  std::optional<int> cpu;
+  double idle_before = 0;  // seconds
+  double idle_after = 0;
+  std::vector<Sensor> sensors;
+};
+
 struct Job {
   Pass pass;
   std::string pass_name;
@@ -44,6 +58,7 @@ struct Job {
   std::optional<Agreement> agreement;
   double rate = 0;   // requests per second; 0: the next one at once
   double pause = 0;  // seconds between the end of one and the start of the next
+  std::optional<Sampling> sampling;
   unsigned deadline = 600;
 };
 

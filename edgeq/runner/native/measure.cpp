@@ -29,6 +29,12 @@ int64_t now() {
   return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
+void sleep_until(int64_t due) {
+  const timespec time{due / 1'000'000'000, due % 1'000'000'000};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nullptr) == EINTR) {
+  }
+}
+
 StopRule::StopRule(const Job& job)
     : least_iterations_(job.least_iterations),
       most_iterations_(job.most_iterations),
@@ -94,9 +100,7 @@ void Pace::await(size_t number) {
     return;
   }
   const int64_t due = interval_ ? began_ + static_cast<int64_t>(number) * interval_ : now() + pause_;
-  const timespec time{due / 1'000'000'000, due % 1'000'000'000};
-  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nullptr) == EINTR) {
-  }
+  sleep_until(due);
 }
 
 }  // namespace edgeq

@@ -13,6 +13,9 @@ namespace edgeq {
 // CLOCK_MONOTONIC in nanoseconds.
 int64_t now();
 
+// Sleeps until that time of `now`, or not at all.
+void sleep_until(int64_t due);
+
 class StopRule {
  public:
   explicit StopRule(const Job& job);

@@ -4,6 +4,7 @@
 #include "inputs.h"
 #include "machine.h"
 #include "measure.h"
+#include "sampler.h"
 
 #include <executorch/devtools/etdump/etdump_flatcc.h>
 
@@ -51,6 +52,42 @@ class Bench {
 // An inference takes microseconds at least; a longer run than this grows its vectors between inferences.
 constexpr size_t kMostReserved = 1'000'000;
 
+// Samples from here to the end of its block, and puts what was sampled into the result however that is left.
+class Observation {
+ public:
+  Observation(const Job& job, Result& result) : plan_(job.sampling), result_(result) {
+    if (plan_) {
+      result_.sampled.emplace();
+      sampler_.emplace(*plan_, job.cpus);
+    }
+  }
+  ~Observation() {
+    if (sampler_) {
+      sampler_->finish(*result_.sampled);
+    }
+  }
+  Observation(const Observation&) = delete;
+  Observation& operator=(const Observation&) = delete;
+
+  // The device without work, for what it takes then.
+  void rest_before() { rest(plan_ ? plan_->idle_before : 0); }
+  void rest_after() { rest(plan_ ? plan_->idle_after : 0); }
+
+ private:
+  void rest(double seconds) {
+    if (seconds > 0) {
+      enter_stage("idle");
+      const int64_t began = now();
+      sleep_until(began + static_cast<int64_t>(seconds * 1e9));
+      result_.sampled->idle.emplace_back(began, now());
+    }
+  }
+
+  const std::optional<Sampling>& plan_;
+  Result& result_;
+  std::optional<Sampler> sampler_;
+};
+
 // At the pace of the measured phase: a device that idles between requests warms up less.
 void warm_up(const Job& job, Bench& bench, std::vector<int64_t>& durations, Result& result) {
   const WarmupRule rule(job);
@@ -68,6 +105,8 @@ void run_latency(const Job& job, Bench& bench, Times& times, Result& result) {
   times.starts.reserve(std::min(job.most_iterations, kMostReserved));
   times.first = bench.infer("first", 0).duration;
   result.memory.push_back(take_memory("first"));
+  Observation observation(job, result);
+  observation.rest_before();
   warm_up(job, bench, times.warmup, result);
   const StopRule rule(job);
   Pace pace(job);
@@ -79,6 +118,7 @@ void run_latency(const Job& job, Bench& bench, Times& times, Result& result) {
     times.measured.push_back(timing.duration);
     result.stopped_by = rule.decide(times.measured, now() - began);
   }
+  observation.rest_after();
   result.times = std::move(times);
 }
 

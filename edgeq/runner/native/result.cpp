@@ -30,6 +30,18 @@ ordered_json encode(const std::vector<MemoryStage>& stages) {
   return list;
 }
 
+ordered_json encode(const std::optional<Sampled>& sampled) {
+  if (!sampled) {
+    return nullptr;
+  }
+  return {{"samples", ordered_json::parse("[" + sampled->samples + "]")},
+          {"began", sampled->began},
+          {"ended", sampled->ended},
+          {"cpu_time", sampled->cpu_time},
+          {"idle", sampled->idle},
+          {"unanswered", sampled->unanswered < 0 ? ordered_json(nullptr) : ordered_json(sampled->unanswered)}};
+}
+
 }  // namespace
 
 void write_result(const std::string& path, const Job& job, const Result& result, const Failure* failure) {
@@ -46,8 +58,9 @@ void write_result(const std::string& path, const Job& job, const Result& result,
   document["warmup_stopped_by"] = or_null(result.warmup_stopped_by);
   document["stopped_by"] = or_null(result.stopped_by);
   document["memory"] = encode(result.memory);
+  document["sampled"] = encode(result.sampled);
   // A damaged program's names may hold any bytes: those that are no UTF-8 are replaced.
-  const std::string text = document.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  const std::string text = document.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
   BesideFile file(path);
   file.write_at(0, text.data(), text.size());
   file.commit();

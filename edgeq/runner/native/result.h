@@ -4,6 +4,7 @@
 #include "failure.h"
 #include "job.h"
 #include "memory.h"
+#include "sampler.h"
 
 #include <cstdint>
 #include <optional>
@@ -32,6 +33,7 @@ struct Result {
   std::optional<std::string> warmup_stopped_by;
   std::optional<std::string> stopped_by;
   std::vector<MemoryStage> memory;
+  std::optional<Sampled> sampled;
 };
 
 // `failure` is nullptr when the pass is done. Throws a Failure when the file cannot be written.
