@@ -88,7 +88,9 @@ def test_mse_comes_close_to_the_best_of_all_ranges():
 
 @pytest.mark.parametrize("kind", OBSERVERS)
 @pytest.mark.parametrize(
-    "values", [torch.zeros(4), torch.full((4,), 3.0), torch.full((4,), -3.0), torch.rand(9) + 5], ids=str
+    "values",
+    [torch.zeros(4), torch.full((4,), 3.0), torch.full((4,), -3.0), torch.linspace(5.1, 5.9, 9)],
+    ids=["zeros", "threes", "minus threes", "far from zero"],
 )
 def test_every_observer_keeps_zero_and_stands_odd_values(kind, values):
     low, high, observer = range_of(OBSERVERS[kind](), values, values)
