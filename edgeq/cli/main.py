@@ -24,6 +24,7 @@ class LazyGroup(click.Group):
         "run": ("edgeq.cli.run", "Export a workload, bench it and write a report: the main job."),
         "export": ("edgeq.cli.export", "Turn a workload into artifacts, one for each recipe."),
         "bench": ("edgeq.cli.bench", "Measure artifacts, or .pte files made elsewhere, on devices."),
+        "sweep": ("edgeq.cli.sweep", "Find the threads and cores on which an artifact is fastest."),
         "report": ("edgeq.cli.report", "Show or convert stored reports; make pages of them."),
         "runs": ("edgeq.cli.store", "List, show, import or export stored runs."),
         "history": ("edgeq.cli.history", "Show a quantity over time, and where it changed."),

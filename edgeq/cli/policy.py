@@ -31,7 +31,9 @@ class Duration(click.ParamType[float]):
 
 _OPTIONS = (
     click.option(
-        "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the runner."
+        "--threads",
+        type=click.IntRange(1),
+        help="Threads of the runner (default: 1, or what the profile says).",
     ),
     click.option("--cpus", help="Cores to pin the runner to, e.g. 2,3 or 4-7 (default: no pinning)."),
     click.option(
@@ -76,7 +78,7 @@ def policy_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(
         *,
-        threads: int,
+        threads: int | None,
         cpus: str | None,
         warmup: str | None,
         iterations: int | None,
@@ -93,7 +95,7 @@ def policy_options(function: Callable[..., None]) -> Callable[..., None]:
         count, length, steady = read_warmup(warmup)
         choices = Choices(
             threads=threads,
-            cpus=read_cores(cpus),
+            cpus=None if cpus is None else read_cores(cpus),
             warmup=count,
             warmup_seconds=length,
             steady=steady,
@@ -130,14 +132,14 @@ def read_passes(measure: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_cores(text: str | None) -> tuple[int, ...]:
+def read_cores(text: str) -> tuple[int, ...]:
     """Core numbers of `0,1` or `4-7` or both.
 
     Raises:
         InputError: it is no such list.
     """
     cores: list[int] = []
-    for part in text.split(",") if text else ():
+    for part in text.split(","):
         found = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
         if found is None or int(found[2] or found[1]) < int(found[1]):
             raise InputError(f"--cpus {text}: not a list of core numbers", hint="write it like 0,1 or 4-7")

@@ -25,8 +25,8 @@ _BOARDS = (
 _ADDRESS = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^@:\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
 )
-_HEAD = """# Made by `edgeq device add` from what the device said of itself. `edgeq device show {name}`
-# shows every key, with those that come from the profile that it extends.
+_HEAD = """# Written by edgeq from what the device showed. `edgeq device show {name}` shows every key, also
+# those of the profile that it extends.
 """
 
 
@@ -135,3 +135,17 @@ def write_profile(path: Path, keys: dict[str, Any]) -> DeviceProfile:
         except FileExistsError as error:
             raise ProfileError(f"there is a profile {path} already") from error
     return profile
+
+
+def save_setting(name: str, base: str, threads: int, cpus: tuple[int, ...]) -> Path:
+    """Write a profile of the user's own that extends `base` and runs programs on these threads and cores.
+
+    Raises:
+        ProfileError: `base` is no device by name, or the file is there already.
+    """
+    path = check_name(name)
+    run: dict[str, Any] = {"threads": threads, **({"cpus": list(cpus)} if cpus else {})}
+    description = f"{load_profile(base).description}, as `edgeq sweep` recommends"
+    keys = {"schema": PROFILE_SCHEMA, "extends": base, "description": description, "run": run}
+    write_profile(path, keys)
+    return path

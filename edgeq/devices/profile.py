@@ -104,12 +104,25 @@ class Limits(ProfilePart, frozen=True, kw_only=True):
     throttling_allowed: bool = False
 
 
+class RunDefaults(ProfilePart, frozen=True, kw_only=True):
+    """How programs run on the device unless a command says otherwise; `edgeq sweep --save` finds it.
+
+    Attributes:
+        threads: of the runner.
+        cpus: cores to pin it to; empty for no pinning.
+    """
+
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    cpus: tuple[Annotated[int, msgspec.Meta(ge=0, le=4095)], ...] = ()
+
+
 class DeviceProfile(ProfilePart, frozen=True, kw_only=True):
     """One device. `name` comes from the file's name.
 
     Attributes:
         work_folder: where edgeq keeps its files on it: an absolute path, a folder of edgeq's own.
         keep_files: whether runner and programs stay there for the next run, or go after each one.
+        run: threads and cores of the runner.
         cores: its cores by kind.
         features: instruction-set features that all cores have, in the words of /proc/cpuinfo.
         sensors: what it can be asked for.
@@ -122,6 +135,7 @@ class DeviceProfile(ProfilePart, frozen=True, kw_only=True):
     work_folder: Annotated[str, msgspec.Meta(pattern="^/.*[^/]$")] = "/var/tmp/edgeq"  # noqa: S108 - made 0700
     keep_files: bool = True
     limits: Limits = Limits()
+    run: RunDefaults = RunDefaults()
     cores: tuple[Cores, ...] = ()
     features: tuple[str, ...] = ()
     sensors: tuple[Sensor, ...] = ()

@@ -10,6 +10,7 @@ from edgeq.measure.latency import default_spec
 from edgeq.measure.paired import Plan, default_round
 from edgeq.results.paired import LEAST_ROUNDS
 from edgeq.results.records import Spec
+from edgeq.results.sweep import Setting
 
 # A sustained run has no use for a bound on the number of inferences.
 _ANY_NUMBER = 1_000_000_000
@@ -22,7 +23,7 @@ class Choices:
     """What the user chose of the run policy; None leaves the default of the device's clock.
 
     Attributes:
-        threads: of the runner.
+        threads: of the runner. With neither this nor `cpus` the device's profile says both.
         cpus: cores to pin it to; empty for no pinning.
         warmup: least inferences of the warm-up.
         warmup_seconds: least length of the warm-up.
@@ -37,10 +38,11 @@ class Choices:
         wait: seconds to wait for another user of the device.
         tune: whether to set the device's governor and the like for the session.
         paired: how long to run all artifacts in rounds, or None for one after the other.
+        settings: in rounds, threads and cores of each subject in turn; empty for `threads` and `cpus`.
     """
 
-    threads: int = 1
-    cpus: tuple[int, ...] = ()
+    threads: int | None = None
+    cpus: tuple[int, ...] | None = None
     warmup: int | None = None
     warmup_seconds: float | None = None
     steady: bool = True
@@ -54,6 +56,7 @@ class Choices:
     wait: float = 600.0
     tune: bool = False
     paired: Plan | None = None
+    settings: tuple[Setting, ...] = ()
 
 
 def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
@@ -65,10 +68,11 @@ def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
     _check_device(profile, choices)
     _check_together(choices)
     spec = default_spec(profile.clock) if choices.paired is None else _find_round(profile, choices.paired)
+    threads, cpus = _choose_cores(profile, choices)
     spec = replace(
         spec,
-        threads=choices.threads,
-        cpus=choices.cpus,
+        threads=threads,
+        cpus=cpus,
         passes=choices.passes,
         timeout=choices.timeout,
         rate=choices.rate,
@@ -83,6 +87,12 @@ def _find_round(profile: DeviceProfile, plan: Plan) -> Spec:
     if profile.clock == "wall" and plan.rounds is not None and plan.rounds < LEAST_ROUNDS:
         raise InputError(f"{plan.rounds} rounds cannot tell anything; it takes {LEAST_ROUNDS}")
     return default_round(profile.clock)
+
+
+def _choose_cores(profile: DeviceProfile, choices: Choices) -> tuple[int, tuple[int, ...]]:
+    if choices.threads is None and choices.cpus is None:
+        return profile.run.threads, profile.run.cpus
+    return choices.threads or 1, choices.cpus or ()
 
 
 def _choose_warmup(spec: Spec, choices: Choices) -> Spec:
@@ -116,7 +126,8 @@ def _choose_length(spec: Spec, choices: Choices) -> Spec:
 
 
 def _check_device(profile: DeviceProfile, choices: Choices) -> None:
-    if isinstance(profile.link, BoardSpec) and (choices.threads != 1 or any(choices.cpus)):
+    threads, cpus = _choose_cores(profile, choices)
+    if isinstance(profile.link, BoardSpec) and (threads != 1 or any(cpus)):
         raise InputError(
             f"{profile.name} has one core, so that its clock counts instructions: it runs one thread",
             hint="leave out --threads and --cpus for this device",

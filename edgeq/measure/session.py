@@ -16,9 +16,9 @@ from edgeq.devices.profile import DeviceProfile
 from edgeq.errors import DeviceUnreachable, EdgeqError, InputError
 from edgeq.measure.choices import Choices, resolve_spec
 from edgeq.measure.device import Announce, DeviceSession, Outcome
-from edgeq.measure.paired import Plan
 from edgeq.measure.passes import Subject
-from edgeq.results.records import RunWarning
+from edgeq.results.records import RunWarning, Spec
+from edgeq.results.sweep import Setting
 
 Keep = Callable[[Outcome], None]
 
@@ -68,7 +68,7 @@ class Sessions:
             session.prepare()
             while True:
                 try:
-                    self._measure(session, queue, choices.paired, announce)
+                    self._measure(session, queue, choices, announce)
                     return
                 except EdgeqError as error:
                     if self._aborted or not queue.may_retry(error):
@@ -81,18 +81,18 @@ class Sessions:
             if not self._aborted:
                 queue.give_up(session, error)
 
-    def _measure(
-        self, session: DeviceSession, queue: "_Queue", plan: Plan | None, announce: Announce
-    ) -> None:
+    def _measure(self, session: DeviceSession, queue: "_Queue", choices: Choices, announce: Announce) -> None:
         """Measure what waits in one opening of the device; raises what ended the link."""
         with ExitStack() as stack:
             with self._lock:
                 self._open.append((session, stack))
             if not self._aborted:
                 session.open(stack)
-            if plan is not None and not self._aborted:
-                announce(f"measuring {', '.join(each.artifact.label for each in queue.waiting)} in rounds")
-                outcomes = session.measure_rounds([(each, session.spec) for each in queue.waiting], plan)
+            if choices.paired is not None and not self._aborted:
+                specs = _specs(session.spec, choices.settings, len(queue.waiting))
+                announce(f"measuring {_name_all(queue.waiting)} in rounds")
+                entries = list(zip(queue.waiting, specs, strict=True))
+                outcomes = session.measure_rounds(entries, choices.paired)
                 if not self._aborted:
                     queue.take(*outcomes)
             while queue.waiting and not self._aborted:
@@ -117,6 +117,16 @@ class Sessions:
             thread.start()
         for thread in closing:
             thread.join()
+
+
+def _specs(spec: Spec, settings: Sequence[Setting], count: int) -> list[Spec]:
+    if not settings:
+        return [spec] * count
+    return [replace(spec, threads=setting.threads, cpus=setting.cpus) for setting in settings]
+
+
+def _name_all(subjects: Sequence[Subject]) -> str:
+    return ", ".join(dict.fromkeys(subject.artifact.label for subject in subjects))
 
 
 class _Queue:

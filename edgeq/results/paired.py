@@ -87,13 +87,13 @@ def answer_of(low: float, high: float) -> Answer:
     return "slower" if low > 1 else "faster" if high < 1 else "no difference seen"
 
 
-def bound_rounds(base: Rounds, new: Rounds) -> tuple[float, float, float]:
-    """Both ends of the interval of the ratio on a wall clock, and the ratio.
+def bound_rounds(base: Rounds, new: Rounds, level: float = LEVEL) -> tuple[float, float, float]:
+    """Both ends of the interval of the ratio on a wall clock, of confidence `level`, and the ratio.
 
     Raises:
-        ValueError: fewer than `LEAST_ROUNDS` rounds.
+        ValueError: too few rounds for that confidence.
     """
-    shift = bound_shift(_log_ratios(base, new).tolist(), LEVEL)
+    shift = bound_shift(_log_ratios(base, new).tolist(), level)
     tick = _tick_share(base, new)
     low, high = float(np.exp(shift.low)) - tick, float(np.exp(shift.high)) + tick
     return max(0.0, low), high, float(np.exp(shift.centre))

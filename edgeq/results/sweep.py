@@ -2,13 +2,18 @@
 
 Settings that cannot be told from the fastest are as good as it is; of these the one with fewest threads is
 recommended, since it leaves cores to others and draws less power.
+
+The fastest is picked from the same rounds, so any pair of settings may be the one that counts: each gets its
+part of the error (Bonferroni over all pairs).
 """
 
 from collections.abc import Sequence
 from statistics import median
 
+from msgspec.structs import replace
+
 from edgeq.errors import InputError
-from edgeq.results.paired import PairedVerdict, compare_paired, split_rounds
+from edgeq.results.paired import LEVEL, are_paired, bound_rounds, split_rounds
 from edgeq.results.records import Record, Run, Unit
 
 
@@ -25,15 +30,22 @@ class Setting(Record, frozen=True, kw_only=True):
 
 
 class Place(Record, frozen=True, kw_only=True):
-    """A setting with the typical latency of its rounds, and how it stands to the fastest one.
+    """A setting beside the fastest one.
 
-    `verdict` is of this setting beside the fastest; None for that one itself.
+    Attributes:
+        setting: threads and cores.
+        typical: median of its rounds' medians, in `unit`.
+        low: lower end of the interval of its latency over that of the fastest; None for that one itself.
+        high: upper end.
+        is_slower: whether it was proven slower than the fastest.
     """
 
     setting: Setting
     typical: float
     unit: Unit
-    verdict: PairedVerdict | None = None
+    low: float | None = None
+    high: float | None = None
+    is_slower: bool = False
 
 
 class Recommendation(Record, frozen=True, kw_only=True):
@@ -63,13 +75,12 @@ def recommend(runs: Sequence[Run]) -> Recommendation:
     if len({run.artifact.sha256 for run in runs}) > 1:
         raise InputError("a recommendation is for one artifact, these runs are of several")
     ranked = sorted(runs, key=_typical)
-    fastest = ranked[0]
-    try:
-        verdicts = [compare_paired(fastest, run) for run in ranked[1:]]
-    except ValueError as error:
-        raise InputError(f"these runs cannot be judged together: {error}") from error
-    places = (_place(fastest, None), *map(_place, ranked[1:], verdicts))
-    as_good = [place for place in places if place.verdict is None or place.verdict.answer != "slower"]
+    fastest, others = ranked[0], ranked[1:]
+    if not all(are_paired(fastest, run) for run in others):
+        raise InputError("these runs were not measured in rounds of one sweep")
+    level = 1 - (1 - LEVEL) / (len(runs) * (len(runs) - 1) / 2)
+    places = (_place(fastest), *(_stand(fastest, run, level) for run in others))
+    as_good = [place for place in places if not place.is_slower]
     chosen = min(as_good, key=lambda place: (place.setting.threads, len(place.setting.cpus)))
     return Recommendation(
         setting=chosen.setting, sure=len(as_good) == 1, reason=_explain(chosen, as_good), places=places
@@ -93,10 +104,21 @@ def format_cores(cpus: Sequence[int]) -> str:
     return f"core{'' if len(cpus) == 1 else 's'} {words}"
 
 
-def _place(run: Run, verdict: PairedVerdict | None) -> Place:
+def _place(run: Run) -> Place:
     series = run.find_series("latency")
     unit: Unit = series.unit if series is not None else "s"
-    return Place(setting=setting_of(run), typical=_typical(run), unit=unit, verdict=verdict)
+    return Place(setting=setting_of(run), typical=_typical(run), unit=unit)
+
+
+def _stand(fastest: Run, run: Run, level: float) -> Place:
+    """The setting of `run` beside the fastest; too few rounds prove nothing."""
+    sides = [split_rounds(fastest), split_rounds(run)]
+    count = min(map(len, sides))
+    try:
+        low, high, _ = bound_rounds(sides[0][:count], sides[1][:count], level)
+    except ValueError:
+        return _place(run)
+    return replace(_place(run), low=low, high=high, is_slower=low > 1)
 
 
 def _typical(run: Run) -> float:
@@ -108,6 +130,6 @@ def _explain(chosen: Place, as_good: Sequence[Place]) -> str:
     if len(as_good) == 1:
         return "every other setting was slower"
     others = ", ".join(str(place.setting) for place in as_good if place is not chosen)
-    if chosen.verdict is None:
+    if chosen is as_good[0]:
         return f"no difference was seen to {others}, none of which has fewer threads"
     return f"no difference was seen to {others}; this one has the fewest threads"

@@ -1,9 +1,10 @@
 """What a user asks of a measurement becomes the spec of a device, or an error that says why not."""
 
+import msgspec
 import pytest
 
 from edgeq.cli.policy import read_cores, read_passes, read_warmup
-from edgeq.devices.profile import load_profile
+from edgeq.devices.profile import RunDefaults, load_profile
 from edgeq.errors import InputError
 from edgeq.measure.choices import Choices, resolve_spec
 from edgeq.report.policy import describe_policy
@@ -48,14 +49,12 @@ def test_warm_up_by_time_lasts_no_less_than_asked():
     assert spec(warmup=0, warmup_seconds=60.0, steady=False).warmup_seconds == (60.0, 60.0)
 
 
-@pytest.mark.parametrize(
-    ("text", "cores"), [(None, ()), ("0,1", (0, 1)), ("4-7", (4, 5, 6, 7)), ("0, 2-3,2", (0, 2, 3))]
-)
+@pytest.mark.parametrize(("text", "cores"), [("0,1", (0, 1)), ("4-7", (4, 5, 6, 7)), ("0, 2-3,2", (0, 2, 3))])
 def test_cores_are_numbers_and_ranges(text, cores):
     assert read_cores(text) == cores
 
 
-@pytest.mark.parametrize("text", ["a", "1,", "3-1", "-1", "1-"])
+@pytest.mark.parametrize("text", ["a", "1,", "3-1", "-1", "1-", ""])
 def test_list_that_names_no_cores_is_refused(text):
     with pytest.raises(InputError, match="not a list of core numbers"):
         read_cores(text)
@@ -98,3 +97,12 @@ def test_choices_that_exclude_each_other_are_refused(choices):
 def test_pace_is_in_the_description():
     assert "10 requests a second" in describe_policy(spec(rate=10.0))
     assert "500 ms of rest between two" in describe_policy(spec(pause=0.5))
+
+
+def test_profile_says_threads_and_cores_unless_the_user_says_either():
+    tuned = msgspec.structs.replace(LOCAL, run=RunDefaults(threads=2, cpus=(0, 1)))
+    assert (resolve_spec(tuned, Choices()).threads, resolve_spec(tuned, Choices()).cpus) == (2, (0, 1))
+    own = resolve_spec(tuned, Choices(threads=4))
+    assert (own.threads, own.cpus) == (4, ())
+    pinned = resolve_spec(tuned, Choices(cpus=(1,)))
+    assert (pinned.threads, pinned.cpus) == (1, (1,))

@@ -6,6 +6,7 @@ from scipy import stats
 from scipy.integrate import trapezoid
 from scipy.signal import lfilter
 
+from edgeq.report.energy import energy_sections
 from edgeq.results.energy import (
     CONFIDENCE,
     LEAST_INDEPENDENT,
@@ -264,3 +265,21 @@ def runs_with_power():
 
 def test_confidence_is_stated():
     assert f"{CONFIDENCE:.0%}" in claim(simulate(np.random.default_rng(17))).method
+
+
+def test_a_report_has_a_row_for_a_sensor_that_carries_a_claim_and_words_for_one_that_does_not(
+    runs_with_power,
+):
+    run, _ = runs_with_power
+    (section,) = energy_sections([run])
+    (row,) = section.rows
+    assert row[:2] == ("fp32", "board (supply)")
+    assert "mJ to" in row[3]
+    assert " W (" in row[4]
+    assert "battery (battery): no energy is claimed" in " ".join(section.sentences)
+
+
+def test_a_report_of_runs_without_power_has_no_such_section():
+    from runs import make_run
+
+    assert energy_sections([make_run()]) == []

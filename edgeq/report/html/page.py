@@ -10,6 +10,7 @@ from markupsafe import Markup
 from edgeq.cache import write_atomic
 from edgeq.plain import printable
 from edgeq.report.distribution import distribution_sections
+from edgeq.report.energy import energy_sections
 from edgeq.report.html.across import DeviceComparison, compare_devices
 from edgeq.report.html.certificate import certify
 from edgeq.report.html.figures import draw_latency
@@ -99,6 +100,7 @@ def describe_artifact(key: str, name: str, runs: Sequence[Run]) -> ArtifactPart:
             compare_recipes(name, ordered),
             *distribution_sections(ordered),
             *sustained_sections(ordered),
+            *energy_sections(ordered),
             *left_out(ordered),
             certify(ordered),
         ),

@@ -151,7 +151,7 @@ def _memory_parts(run: Run) -> list[tuple[str, int, str]] | None:
 
 
 def _window(run: Run) -> tuple[float, float] | None:
-    series = run.find_series("latency")
-    if series is None or not series.times:
+    series = run.find_series("inference", "sampled") or run.find_series("latency")
+    if series is None or not series.times or not series.values:
         return None
     return series.times[0], series.times[-1] + series.values[-1]
