@@ -21,8 +21,8 @@ from statistics import median
 from facts import print_table
 
 from edgeq.cache import file_sha256
-from edgeq.devices.ssh import SshLink
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.link import SshLink
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.units import format_quantity
 
 ROOT = Path(__file__).parents[1]

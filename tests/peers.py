@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.target import SshTarget
 
 _CONFIG = """
 ListenAddress 127.0.0.1

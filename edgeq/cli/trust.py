@@ -10,9 +10,9 @@ from edgeq.errors import GateFailed, HostKeyError, InputError
 from edgeq.plain import printable
 
 if TYPE_CHECKING:
-    from edgeq.devices.known_hosts import HostKey
     from edgeq.devices.profile import SshSpec
-    from edgeq.devices.trust import Presented
+    from edgeq.devices.ssh.known_hosts import HostKey
+    from edgeq.devices.ssh.trust import Presented
 
 _COMPARE = """Compare with the device's own keys, on its own screen or over a cable:
   for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done"""
@@ -61,8 +61,8 @@ def accept_hosts(
         HostKeyError: a key is revoked, or another than the known one or those of `fingerprints`.
         EdgeqError: as `trust_way`.
     """
-    from edgeq.devices.ssh_config import resolve
-    from edgeq.devices.trust import trust_way
+    from edgeq.devices.ssh.config import resolve
+    from edgeq.devices.ssh.trust import trust_way
 
     wanted = [_normal(each) for each in fingerprints]
 

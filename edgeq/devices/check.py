@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from edgeq.devices.adb.phone import MAX_PAGE, read_needs
 from edgeq.devices.batch import ask_all
 from edgeq.devices.conditions import parse_governors
 from edgeq.devices.hardware import Sensor
 from edgeq.devices.link import Link
 from edgeq.devices.opening import open_device
-from edgeq.devices.phone import MAX_PAGE, read_needs
 from edgeq.devices.probe import Facts, read_facts
 from edgeq.devices.profile import AdbSpec, DeviceProfile
 from edgeq.devices.sensors import presence_script, tell_presence

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
-from edgeq.devices.adb_client import AdbClient, AdbTarget
-from edgeq.devices.board import QEMU as QEMU_SYSTEM
+from edgeq.devices.adb.client import AdbClient, AdbTarget
+from edgeq.devices.board.machine import QEMU as QEMU_SYSTEM
 from edgeq.devices.check import compare_cores
 from edgeq.devices.emulator import PACKAGES, find_lacking
 from edgeq.devices.emulator import QEMU as QEMU_USER

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from edgeq.devices.adb import AdbLink
-from edgeq.devices.adb_client import AdbTarget
-from edgeq.devices.board import open_board
+from edgeq.devices.adb.client import AdbTarget
+from edgeq.devices.adb.link import AdbLink
+from edgeq.devices.board.machine import open_board
 from edgeq.devices.emulator import open_emulator
 from edgeq.devices.link import Link
 from edgeq.devices.local import LocalLink
 from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile, EmulatorSpec, LocalSpec, SshSpec
-from edgeq.devices.ssh import SshLink
-from edgeq.devices.ssh_config import resolve
+from edgeq.devices.ssh.config import resolve
+from edgeq.devices.ssh.link import SshLink
 
 Announce = Callable[[str], None]
 

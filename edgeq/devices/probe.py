@@ -5,11 +5,11 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
+from edgeq.devices.adb.phone import LIBC, name_model, name_system, parse_properties
 from edgeq.devices.batch import ask_all
 from edgeq.devices.cores import name_core
 from edgeq.devices.emulator import answer_for_core
 from edgeq.devices.link import Link
-from edgeq.devices.phone import LIBC, name_model, name_system, parse_properties
 from edgeq.devices.profile import DeviceProfile, EmulatorSpec
 from edgeq.errors import DeviceError
 from edgeq.results.records import DeviceInfo

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from edgeq.devices.board_image import find_image
+from edgeq.devices.adb.phone import check_phone
+from edgeq.devices.board.image import find_image
 from edgeq.devices.conditions import read_conditions
 from edgeq.devices.deploy import store_path
 from edgeq.devices.link import Link, Progress
 from edgeq.devices.opening import open_device
-from edgeq.devices.phone import check_phone
 from edgeq.devices.probe import identify
 from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile
 from edgeq.devices.tuning import tuned

@@ -14,7 +14,7 @@ from edgeq.devices.link import Link
 from edgeq.devices.local import LocalLink
 from edgeq.devices.opening import open_device
 from edgeq.devices.profile import load_profile
-from edgeq.devices.ssh import SshLink
+from edgeq.devices.ssh.link import SshLink
 
 
 @dataclass(frozen=True)

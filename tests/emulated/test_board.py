@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from peers import children
 
-from edgeq.devices.board import open_board
+from edgeq.devices.board.machine import open_board
 from edgeq.devices.deploy import deploy_folder, make_run_folder, store_path
 from edgeq.devices.probe import identify
 from edgeq.devices.profile import BoardSpec, load_profile

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from peers import await_end, children
 
-from edgeq.devices import board as board_module
-from edgeq.devices.board import open_board
+from edgeq.devices.board import machine as board_module
+from edgeq.devices.board.machine import open_board
 from edgeq.devices.profile import BoardSpec
 from edgeq.errors import DeviceUnreachable
 
@@ -22,7 +22,7 @@ SPEC = BoardSpec(cpu="cortex-a76")
 DEATH = r"(?s)sleep 60.*QEMU ended with exit code -9.*BOARD-READY"
 SCRIPT = """
 import time
-from edgeq.devices.board import open_board
+from edgeq.devices.board.machine import open_board
 from edgeq.devices.profile import BoardSpec
 with open_board(BoardSpec(cpu="cortex-a76")) as link:
     print("booted", flush=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from faults.proxy import Proxy
 from faults.rig import PROGRAM, Place, Rig
 
-from edgeq.devices.board_keys import find_keys
+from edgeq.devices.board.keys import find_keys
 from edgeq.devices.deploy import store_path
 from edgeq.devices.opening import open_device
 from edgeq.devices.profile import load_profile
-from edgeq.devices.ssh import SshLink
+from edgeq.devices.ssh.link import SshLink
 from edgeq.runner import EXECUTORCH
 from edgeq.runner.build import build_runner
 from edgeq.runner.launch import runner_files

@@ -13,11 +13,11 @@ import pytest
 from peers import await_end, children
 from phone_peers.phone import run_phone
 
-from edgeq.devices.adb import AdbLink
-from edgeq.devices.adb_client import AdbTarget, find_adb
+from edgeq.devices.adb.client import AdbTarget, find_adb
+from edgeq.devices.adb.link import AdbLink
+from edgeq.devices.adb.phone import check_phone
 from edgeq.devices.deploy import make_folders
 from edgeq.devices.opening import open_device
-from edgeq.devices.phone import check_phone
 from edgeq.devices.profile import AdbSpec, DeviceProfile
 from edgeq.errors import DeadlineError, DeployError, DeviceError, DeviceUnreachable, HostError, ProfileError
 
@@ -227,8 +227,8 @@ def test_killed_edgeq_leaves_nothing_half_written_on_the_phone(phone, link, plac
     name, seen = place
     large = large_file(tmp_path, 50_000_000)
     program = (
-        "import sys, time; from pathlib import Path; from edgeq.devices.adb import AdbLink;"
-        "from edgeq.devices.adb_client import AdbTarget;"
+        "import sys, time; from pathlib import Path; from edgeq.devices.adb.link import AdbLink;"
+        "from edgeq.devices.adb.client import AdbTarget;"
         "AdbLink(AdbTarget(sys.argv[1])).push(Path(sys.argv[2]), sys.argv[3], timeout=60,"
         " progress=lambda done, total: time.sleep(60) if done > total / 2 else None)"
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeq.devices.board import open_board
-from edgeq.devices.packages import Apt
+from edgeq.devices.board.machine import open_board
+from edgeq.devices.board.packages import Apt
 from edgeq.devices.profile import BoardSpec
 from edgeq.errors import DeviceError, HostError
 

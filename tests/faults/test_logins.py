@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from peers import make_key, run_sshd
 
-from edgeq.devices.ssh import SshLink
+from edgeq.devices.ssh.link import SshLink
 from edgeq.errors import DeviceError
 
 
@@ -33,7 +33,7 @@ def test_no_secret_is_in_a_log_an_error_or_a_traceback(tmp_path, server):
     )
     script = (
         "import logging, sys\nfrom pathlib import Path, PosixPath\nlogging.basicConfig(level=logging.DEBUG)\n"
-        "from edgeq.devices.ssh import SshLink\nfrom edgeq.devices.ssh_target import SshTarget\n"
+        "from edgeq.devices.ssh.link import SshLink\nfrom edgeq.devices.ssh.target import SshTarget\n"
         f"link = SshLink({target!r})\nprint(repr(link), vars(link))\nlink.run(['true'], timeout=30)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -14,8 +14,8 @@ from peers import await_end, kill_tree, make_key, run_sshd
 from edgeq.devices import output
 from edgeq.devices.opening import open_device
 from edgeq.devices.profile import DeviceProfile, SshSpec
-from edgeq.devices.ssh import SshLink
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.link import SshLink
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.errors import DeviceError, DeviceUnreachable, HostKeyError, ProfileError
 
 

@@ -12,7 +12,7 @@ import pytest
 from peers import children, run_sshd
 
 from edgeq.devices.deploy import deploy_folder
-from edgeq.devices.ssh import SshLink
+from edgeq.devices.ssh.link import SshLink
 from edgeq.errors import DeployError, DeviceError, DeviceUnreachable
 
 
@@ -57,8 +57,8 @@ def cut(server):
 def python(server, body, *arguments):
     """Another process with a `link` to the server."""
     script = (
-        "import sys\nfrom pathlib import Path, PosixPath\nfrom edgeq.devices.ssh import SshLink\n"
-        f"from edgeq.devices.ssh_target import SshTarget\nlink = SshLink({server.target!r})\n{body}\n"
+        "import sys\nfrom pathlib import Path, PosixPath\nfrom edgeq.devices.ssh.link import SshLink\n"
+        f"from edgeq.devices.ssh.target import SshTarget\nlink = SshLink({server.target!r})\n{body}\n"
     )
     return [sys.executable, "-c", script, *map(str, arguments)]
 

@@ -13,11 +13,11 @@ import sys
 import pytest
 from peers import children, make_key, run_sshd
 
-from edgeq.devices.known_hosts import parse_key
 from edgeq.devices.opening import open_device
 from edgeq.devices.profile import load_profile
-from edgeq.devices.ssh import SshLink
-from edgeq.devices.trust import look_at, trust_host
+from edgeq.devices.ssh.known_hosts import parse_key
+from edgeq.devices.ssh.link import SshLink
+from edgeq.devices.ssh.trust import look_at, trust_host
 from edgeq.errors import DeviceError, DeviceUnreachable, HostKeyError, ProfileError
 
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from edgeq.cache import cached, key_of
-from edgeq.devices.packages import Apt
+from edgeq.devices.board.packages import Apt
 
 _SUITE = "trixie"
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

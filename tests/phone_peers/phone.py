@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from peers import is_alive, kill_tree
 
-from edgeq.devices.adb import AdbLink
-from edgeq.devices.adb_client import AdbTarget
+from edgeq.devices.adb.client import AdbTarget
+from edgeq.devices.adb.link import AdbLink
 from phone_peers.packages import find_adbd, loader_command
 
 # Not within 5554 to 5585: adb connects to those by itself.

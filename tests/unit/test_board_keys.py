@@ -5,7 +5,7 @@ import paramiko
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edgeq.devices.board_keys import find_keys
+from edgeq.devices.board.keys import find_keys
 
 
 @pytest.fixture

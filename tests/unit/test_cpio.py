@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from edgeq.devices import cpio
+from edgeq.devices.board import cpio
 
 
 def archive(entries):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from edgeq.devices.known_hosts import (
+from edgeq.devices.ssh.known_hosts import (
     HostKey,
     add_keys,
     drop_lines,
@@ -63,15 +63,15 @@ def test_hashed_names_are_found_and_written_as_openssh_does(tmp_path):
     file.write_text(line("[pi]:2222", ONE))
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
     text = file.read_text()
-    assert "pi" not in text.split()[0]
+    assert "[pi]" not in text.split()[0]
     assert judge(read_known_hosts(file), ["[pi]:2222"], ONE).known
     assert not judge(read_known_hosts(file), ["[pi]:2223"], ONE).known
-    file.write_text(add_keys(text, "gw", [TWO]))
+    file.write_text(add_keys(text, "gate-way", [TWO]))
     assert file.read_text().startswith(text)
-    assert "gw" not in file.read_text()
-    found = subprocess.run(["ssh-keygen", "-F", "gw", "-f", file], check=True, capture_output=True, text=True)
+    assert "gate-way" not in file.read_text()
+    found = subprocess.run(["ssh-keygen", "-F", "gate-way", "-f", file], check=True, capture_output=True, text=True)
     assert base64.b64encode(TWO.blob).decode() in found.stdout
-    assert judge(read_known_hosts(file), ["gw"], TWO).known
+    assert judge(read_known_hosts(file), ["gate-way"], TWO).known
 
 
 def test_another_key_of_the_host_speaks_against_it_and_names_its_line(tmp_path):

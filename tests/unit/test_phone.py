@@ -2,8 +2,8 @@
 
 import pytest
 
-from edgeq.devices.adb_client import parse_devices
-from edgeq.devices.phone import judge_needs, name_model, name_system, parse_properties
+from edgeq.devices.adb.client import parse_devices
+from edgeq.devices.adb.phone import judge_needs, name_model, name_system, parse_properties
 
 PROPERTIES = """[ro.build.version.release]: [14]
 [ro.build.version.sdk]: [34]

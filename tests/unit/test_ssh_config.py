@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgeq.devices.profile import SshSpec
-from edgeq.devices.ssh_config import parse_jump, resolve
+from edgeq.devices.ssh.config import parse_jump, resolve
 from edgeq.errors import HostError, ProfileError
 
 

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from edgeq.cache import cached, key_of
-from edgeq.devices import cpio
-from edgeq.devices.board_keys import BoardKeys
-from edgeq.devices.packages import Apt
+from edgeq.devices.board import cpio
+from edgeq.devices.board.keys import BoardKeys
+from edgeq.devices.board.packages import Apt
 from edgeq.errors import HostError
 
 ARCHITECTURE = "arm64"

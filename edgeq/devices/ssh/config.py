@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgeq.devices.profile import SshSpec
-from edgeq.devices.ssh_keys import home
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.keys import home
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.errors import HostError, ProfileError
 
 # A `Match exec` of the user's may ask a network.

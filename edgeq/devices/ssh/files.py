@@ -16,8 +16,8 @@ from edgeq.devices.copying import (
     take_file,
 )
 from edgeq.devices.link import CommandResult, Progress, beside
-from edgeq.devices.ssh_client import WINDOW
-from edgeq.devices.ssh_session import SshSession, exit_code_of
+from edgeq.devices.ssh.client import WINDOW
+from edgeq.devices.ssh.session import SshSession, exit_code_of
 from edgeq.devices.supervision import supervised
 from edgeq.errors import EdgeqError
 

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from edgeq.devices.board_image import READY, find_image, write_overlay
-from edgeq.devices.board_keys import BoardKeys, find_keys
+from edgeq.devices.board.image import READY, find_image, write_overlay
+from edgeq.devices.board.keys import BoardKeys, find_keys
 from edgeq.devices.link import Link, printable
 from edgeq.devices.profile import BoardSpec
-from edgeq.devices.ssh import SshLink
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.link import SshLink
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.errors import DeviceError, DeviceUnreachable, EdgeqError, HostError
 
 QEMU = "qemu-system-aarch64"

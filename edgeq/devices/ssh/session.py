@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from edgeq.devices.ssh_client import OPEN_SECONDS, open_client
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.client import OPEN_SECONDS, open_client
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.errors import DeadlineError, DeviceUnreachable
 
 if TYPE_CHECKING:

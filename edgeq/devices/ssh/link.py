@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from edgeq.devices.link import CommandResult, Progress, Running, shown
 from edgeq.devices.output import CHUNK, Lines, Output, too_much
-from edgeq.devices.ssh_client import OPEN_SECONDS
-from edgeq.devices.ssh_files import Transfers
-from edgeq.devices.ssh_session import SshSession, exit_code_of
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.client import OPEN_SECONDS
+from edgeq.devices.ssh.files import Transfers
+from edgeq.devices.ssh.session import SshSession, exit_code_of
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.devices.supervision import supervised
 from edgeq.errors import DeviceUnreachable
 

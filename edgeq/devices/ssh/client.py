@@ -11,10 +11,10 @@ import socket
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from edgeq.devices.host_check import check_host_key, known_kinds
-from edgeq.devices.known_hosts import HostKey
-from edgeq.devices.ssh_keys import Offer, home, read_key
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.host_check import check_host_key, known_kinds
+from edgeq.devices.ssh.keys import Offer, home, read_key
+from edgeq.devices.ssh.known_hosts import HostKey
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.errors import DeviceError, DeviceUnreachable, EdgeqError, ProfileError
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Sequence
 
-from edgeq.devices.known_hosts import HostKey, KnownHost, Verdict, judge, parse_key
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.known_hosts import HostKey, KnownHost, Verdict, judge, parse_key
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.errors import HostKeyError
 
 

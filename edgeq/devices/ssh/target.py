@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeq.devices.known_hosts import KnownHost, host_name, read_known_hosts
-from edgeq.devices.ssh_keys import DEFAULT_KEYS, home
+from edgeq.devices.ssh.keys import DEFAULT_KEYS, home
+from edgeq.devices.ssh.known_hosts import KnownHost, host_name, read_known_hosts
 
 _KNOWN_HOSTS = "~/.ssh/known_hosts"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq.cache import write_atomic
-from edgeq.devices.host_check import check_revoked
-from edgeq.devices.known_hosts import HostKey, KnownHost, add_keys, drop_lines, judge, read_known_hosts
-from edgeq.devices.ssh_client import show_host_keys
-from edgeq.devices.ssh_target import SshTarget
+from edgeq.devices.ssh.client import show_host_keys
+from edgeq.devices.ssh.host_check import check_revoked
+from edgeq.devices.ssh.known_hosts import HostKey, KnownHost, add_keys, drop_lines, judge, read_known_hosts
+from edgeq.devices.ssh.target import SshTarget
 from edgeq.errors import HostKeyError, ProfileError
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeq.devices.known_hosts import parse_key
+from edgeq.devices.ssh.known_hosts import parse_key
 from edgeq.errors import ProfileError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from edgeq.devices.adb_client import ANSWER_SECONDS, AdbClient, AdbTarget
+from edgeq.devices.adb.client import ANSWER_SECONDS, AdbClient, AdbTarget
 from edgeq.devices.child import Child
 from edgeq.devices.copying import (
     check_received,
