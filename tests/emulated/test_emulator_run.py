@@ -48,7 +48,7 @@ def test_nothing_is_timed_and_each_gap_has_its_reason(out, device):
     run = read(out, device)
     assert run.device.clock == "none"
     assert run.series == ()
-    assert {"latency", "load", "init", "first", "power"} == set(run.not_measured)
+    assert {"latency", "load", "init", "first", "power", "energy"} == set(run.not_measured)
     assert "no clock" in run.operators.missing
     assert "QEMU" in run.memory.rss_peak.missing
     assert run.memory.arena > 0
