@@ -69,7 +69,8 @@ def test_hashed_names_are_found_and_written_as_openssh_does(tmp_path):
     file.write_text(add_keys(text, "gate-way", [TWO]))
     assert file.read_text().startswith(text)
     assert "gate-way" not in file.read_text()
-    found = subprocess.run(["ssh-keygen", "-F", "gate-way", "-f", file], check=True, capture_output=True, text=True)
+    find = ["ssh-keygen", "-F", "gate-way", "-f", file]
+    found = subprocess.run(find, check=True, capture_output=True, text=True)
     assert base64.b64encode(TWO.blob).decode() in found.stdout
     assert judge(read_known_hosts(file), ["gate-way"], TWO).known
 
