@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+from msgspec.structs import replace
 
-from edgeq.measure.latency import latency_series
+from edgeq.measure.latency import default_spec, latency_series
 from edgeq.results.paired import Rounds, is_settled, plan_looks
-from edgeq.results.records import Agreement, Pairing, Series, Spec
+from edgeq.results.records import Pairing, Series, Spec
 from edgeq.runner.job import Job, Result
 
 # What rounds can be compared by.
@@ -33,15 +34,7 @@ _WALL = Spec(
     passes=("latency", "outputs"),
 )
 # Counts repeat to 0.1 % from process to process: the rounds only have to show that they do.
-_INSTRUCTIONS = Spec(
-    threads=1,
-    cpus=(),
-    warmup=0,
-    iterations=(2, 300),
-    seconds=(0.005, 120.0),
-    agreement=Agreement(window=2, spread=0.001),
-    passes=("latency", "outputs"),
-)
+_INSTRUCTIONS = replace(default_spec("instructions"), passes=("latency", "outputs"))
 _ROUNDS: dict[RoundClock, int] = {"wall": 40, "instructions": 3}
 
 

@@ -9,23 +9,9 @@ import threading
 import time
 
 import pytest
+from awkward import AWKWARD
 
 from edgeq.errors import DeadlineError, DeployError, DeviceError, DeviceUnreachable
-
-AWKWARD = [
-    "a b",
-    "",
-    "it's",
-    'say "hi"',
-    "two\nlines",
-    "$HOME `id` $(id)",
-    "a\\b",
-    "*",
-    "~",
-    "-n",
-    "Größe 日本",
-    "!",
-]
 
 
 def read(link, path):
@@ -38,7 +24,7 @@ def names(link, folder):
 
 def test_arguments_arrive_as_they_were(link):
     done = link.run(["sh", "-c", 'for each; do printf "%s\\0" "$each"; done', "sh", *AWKWARD], timeout=60)
-    assert done.stdout.decode().split("\0")[:-1] == AWKWARD
+    assert done.stdout.decode().split("\0")[:-1] == list(AWKWARD)
 
 
 @pytest.mark.parametrize("code", [0, 1, 42, 255])
