@@ -26,7 +26,7 @@ from edgeq.measure.power import Found, find_power_probes
 from edgeq.measure.reference import Reference, find_reference
 from edgeq.measure.validity import await_cool, find_faults
 from edgeq.plain import conceal
-from edgeq.results.records import Conditions, DeviceInfo, Failure, Reading, Run, Spec
+from edgeq.results.records import Accuracy, Conditions, DeviceInfo, Failure, Metrics, Reading, Run, Spec
 from edgeq.runner import EXECUTORCH
 from edgeq.runner.build import RunnerBundle, build_runner
 from edgeq.runner.launch import Launcher, runner_files
@@ -210,8 +210,7 @@ class DeviceSession:
         spec: Spec | None = None,
     ) -> Run:
         info = subject.artifact.info
-        if findings.accuracy is not None:
-            info = replace(info, accuracy=replace(info.accuracy, device=findings.accuracy))
+        info = replace(info, accuracy=score_device(info.accuracy, findings.accuracy))
         manifest = subject.artifact.manifest
         return Run(
             id=uuid.uuid4().hex,
@@ -231,6 +230,13 @@ class DeviceSession:
             pairing=findings.pairing,
             warnings=(*(manifest.warnings if manifest else ()), *findings.warnings),
         )
+
+
+def score_device(accuracy: Accuracy, found: Metrics | None) -> Accuracy:
+    """The ladder with its last rung: what the device scored, or why nothing could be scored anywhere."""
+    if found is None and "missing" in accuracy.eager:
+        found = accuracy.eager
+    return accuracy if found is None else replace(accuracy, device=found)
 
 
 def _check(passes: Passes, contestant: Contestant) -> EdgeqError | None:

@@ -30,6 +30,8 @@ def headline(comparison: Comparison) -> str:
         return f"Regression: {'; '.join(regressed)}.{more}"
     if undecided:
         return f"No regression is proven, but this cannot be told: {'; '.join(undecided)}."
+    if lacking := comparison.list_unmeasured():
+        return f"No regression: {pairs}, but not measured in NEW: {'; '.join(lacking)}."
     return f"No regression: {pairs}."
 
 

@@ -158,7 +158,7 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Callable[[Run], Figure]]
         ("planned arena", lambda run: _memory(run, "arena")),
         ("heap after load", lambda run: _memory(run, "heap_loaded")),
         ("peak RSS", lambda run: _memory(run, "rss_peak")),
-        ("RSS before load", lambda run: _memory(run, "rss_start")),
+        ("RSS before load", lambda run: Figure(_memory(run, "rss_start").text)),
     ]
     for metric in metrics:
         for rung in ("eager", "converted", "host", "device"):
