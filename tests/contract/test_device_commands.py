@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,16 @@ def edgeq(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def adb_server(monkeypatch):
+    """An adb server of the test's own, if it starts one: adb itself leaves its server running."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(probe.getsockname()[1]))
+    yield
+    subprocess.run(["adb", "kill-server"], capture_output=True, timeout=30, check=False)
 
 
 @pytest.fixture
@@ -164,6 +175,7 @@ def test_work_folder_is_left_as_it_was_found(add, edgeq, tmp_path):
     assert list(work.iterdir()) == []
 
 
+@pytest.mark.usefixtures("adb_server")
 def test_discover_asks_all_at_once_and_waits_for_none(add, edgeq, tmp_path):
     assert add("there").returncode == 0
     for number in range(3):  # an address of TEST-NET-1, from where nothing answers (RFC 5737)

@@ -27,7 +27,9 @@ _PORT = 6555
 # For what stands in the phone's network beside it.
 _PORTS = itertools.count(_PORT + 1)
 _HERE = Path(__file__).parent
-_UNSHARE = ("unshare", "-Urnm", "--propagation", "slave")
+# Neither phone nor server outlives a test run that is killed.
+_TIED = ("setpriv", "--pdeathsig", "KILL")
+_UNSHARE = (*_TIED, "unshare", "-Urnm", "--propagation", "slave")
 
 PROPERTIES = {
     "ro.product.manufacturer": "Test",
@@ -231,7 +233,7 @@ def _start_server(adb: Path, folder: Path, phone: subprocess.Popen[bytes]) -> su
     """Start the adb server in the phone's network once it exists."""
     _await(phone, folder, lambda: _succeeds([*enter(phone.pid), "true"]))
     with (folder / "server.log").open("wb") as log:
-        command = [adb, "nodaemon", "server"]
+        command = [*_TIED, adb, "nodaemon", "server"]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
