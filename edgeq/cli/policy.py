@@ -42,8 +42,11 @@ _OPTIONS = (
     click.option(
         "--iterations", type=click.IntRange(1), help="Measured inferences (default: until they agree)."
     ),
-    click.option("--seconds", type=Duration(), help="Measure for this long at least."),
-    click.option("--sustained", type=Duration(), help="Measure for this long and show what the heat does."),
+    click.option(
+        *("--seconds", "--sustained", "seconds"),
+        type=Duration(),
+        help="Measure for this long; a minute or more shows what the heat does.",
+    ),
     click.option("--rate", type=click.FloatRange(0, min_open=True), help="Requests per second."),
     click.option("--pause", type=Duration(), default=0.0, help="Rest between two inferences."),
     click.option(
@@ -83,7 +86,6 @@ def policy_options(function: Callable[..., None]) -> Callable[..., None]:
         warmup: str | None,
         iterations: int | None,
         seconds: float | None,
-        sustained: float | None,
         rate: float | None,
         pause: float,
         tune: bool,
@@ -101,7 +103,6 @@ def policy_options(function: Callable[..., None]) -> Callable[..., None]:
             steady=steady,
             iterations=iterations,
             seconds=seconds,
-            sustained=sustained,
             rate=rate,
             pause=pause,
             tune=tune,

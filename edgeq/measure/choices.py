@@ -12,7 +12,7 @@ from edgeq.results.paired import LEAST_ROUNDS
 from edgeq.results.records import Spec
 from edgeq.results.sweep import Setting
 
-# A sustained run has no use for a bound on the number of inferences.
+# A run of a given length has no use for a bound on the number of inferences.
 _ANY_NUMBER = 1_000_000_000
 # What loading, warming up and writing the result may take beside the measured phase.
 _SPARE_SECONDS = 120
@@ -29,8 +29,7 @@ class Choices:
         warmup_seconds: least length of the warm-up.
         steady: whether the warm-up goes on until the device's rule for steady times holds.
         iterations: measured inferences, exactly.
-        seconds: least length of the measured phase.
-        sustained: length of the measured phase, however many inferences that are.
+        seconds: length of the measured phase, however many inferences that are.
         rate: requests per second.
         pause: seconds between two inferences.
         passes: what to measure.
@@ -48,7 +47,6 @@ class Choices:
     steady: bool = True
     iterations: int | None = None
     seconds: float | None = None
-    sustained: float | None = None
     rate: float | None = None
     pause: float = 0.0
     passes: tuple[str, ...] = ("latency", "operators", "outputs")
@@ -108,20 +106,14 @@ def _choose_warmup(spec: Spec, choices: Choices) -> Spec:
 
 
 def _choose_length(spec: Spec, choices: Choices) -> Spec:
-    if choices.sustained is not None:
-        length = choices.sustained
+    if choices.seconds is not None:
+        length = choices.seconds
         timeout = max(spec.timeout, int(length + spec.warmup_seconds[1] + _SPARE_SECONDS))
         return replace(
             spec, iterations=(1, _ANY_NUMBER), seconds=(length, length), agreement=None, timeout=timeout
         )
     if choices.iterations is not None:
-        spec = replace(spec, iterations=(choices.iterations, choices.iterations), agreement=None)
-    if choices.seconds is not None:
-        least, most = spec.iterations
-        length = choices.seconds
-        spec = replace(
-            spec, seconds=(length, max(length, spec.seconds[1])), iterations=(least, max(most, _ANY_NUMBER))
-        )
+        return replace(spec, iterations=(choices.iterations, choices.iterations), agreement=None)
     return spec
 
 
@@ -135,7 +127,7 @@ def _check_device(profile: DeviceProfile, choices: Choices) -> None:
     timed = {
         "--rate": choices.rate,
         "--pause": choices.pause,
-        "--sustained": choices.sustained,
+        "--seconds": choices.seconds,
         "--tune": choices.tune,
     }
     if profile.clock != "wall" and (asked := [name for name, value in timed.items() if value]):
@@ -146,17 +138,13 @@ def _check_device(profile: DeviceProfile, choices: Choices) -> None:
 
 
 def _check_together(choices: Choices) -> None:
-    lengths = {
-        "--iterations": choices.iterations,
-        "--seconds": choices.seconds,
-        "--sustained": choices.sustained,
-    }
-    asked = [name for name, value in lengths.items() if value is not None]
-    if len(asked) > 1:
-        raise InputError(f"{' and '.join(asked)} exclude each other: each says how long to measure")
+    if choices.iterations is not None and choices.seconds is not None:
+        raise InputError("--iterations and --seconds exclude each other: each says how long to measure")
     if choices.rate is not None and choices.pause:
         raise InputError("--rate and --pause exclude each other: a fixed rate leaves no pause to choose")
-    if choices.paired is not None and choices.sustained is not None:
-        raise InputError("--paired and --sustained exclude each other: a long run is one piece")
+    if choices.paired is not None and choices.seconds is not None:
+        raise InputError(
+            "--paired and --seconds exclude each other: a round is short, a long run is one piece"
+        )
     if choices.paired is not None and "latency" not in choices.passes:
         raise InputError("--paired compares latencies: --measure must name latency")

@@ -38,7 +38,7 @@ def test_a_round_is_short_whatever_the_clock():
     [
         ("emulator-a72", Choices(paired=PLAN), "no clock"),
         ("local", Choices(paired=Plan(seed=1, rounds=9)), "it takes 10"),
-        ("local", Choices(paired=PLAN, sustained=90.0), "exclude each other"),
+        ("local", Choices(paired=PLAN, seconds=90.0), "exclude each other"),
         ("local", Choices(paired=PLAN, passes=("outputs",)), "must name latency"),
     ],
 )
