@@ -126,7 +126,10 @@ class QuantizedLayer(Record, frozen=True, kw_only=True):
 
 
 class Manifest(Record, frozen=True, kw_only=True):
-    """What the program is, what it was made from, and what it must reproduce."""
+    """What the program is, what it was made from, and what it must reproduce.
+
+    `rewrites` are those that changed the program before it was quantized, with the number of places.
+    """
 
     schema: int = MANIFEST_SCHEMA
     name: str
@@ -140,6 +143,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     outputs: tuple[TensorSpec, ...]
     reference_samples: int
     reference_sha256: dict[str, str]
+    rewrites: dict[str, int] = msgspec.field(default_factory=dict)
     calibration: Calibration | None
     coverage: Coverage | None = None
     layers: tuple[QuantizedLayer, ...]

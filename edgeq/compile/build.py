@@ -1,4 +1,4 @@
-"""Builds one artifact: quantize, verify, lower, verify, evaluate, write. Imports executorch."""
+"""Builds one artifact: prove, quantize, verify, lower, verify, evaluate, write. Imports executorch."""
 
 import itertools
 from collections.abc import Iterator
@@ -30,6 +30,7 @@ from edgeq.compile.host import HostProgram
 from edgeq.compile.layers import find_layers
 from edgeq.compile.lower import Lowered, lower_program
 from edgeq.compile.quantize import quantize_program
+from edgeq.compile.rewrite import PROOF_SAMPLES, require_equal
 from edgeq.compile.trace import trace_program
 from edgeq.compile.verify import list_unquantized, verify_converted, verify_lowered
 from edgeq.errors import CalibrationError, ExportError
@@ -43,6 +44,7 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
         CalibrationError: the calibration set gave other samples than a moment ago.
         ExportError, NotQuantizedError: the program could not be made as asked.
     """
+    require_equal(order.traced, order.steps, _proof_samples(order))
     converted = _convert(order, announce)
     announce(f"{order.name}: lowering {order.recipe.name}")
     lowered = _lower(order, converted)
@@ -90,6 +92,14 @@ def _lower(order: Order, converted: _Converted) -> Lowered:
     if order.recipe.is_quantized:
         verify_lowered(converted.layers, lowered, order.recipe)
     return lowered
+
+
+def _proof_samples(order: Order) -> Iterator[tuple[Any, ...]]:
+    """The example inputs, and some of the calibration set where there is one."""
+    yield order.subject.args
+    if order.subject.workload.calibration is not None:
+        for leaves in itertools.islice(read_calibration(order.subject), PROOF_SAMPLES - 1):
+            yield order.subject.nest_inputs(leaves)
 
 
 def _samples(order: Order) -> Iterator[tuple[Any, ...]]:
@@ -154,6 +164,7 @@ def _describe(
         outputs=order.subject.outputs,
         reference_samples=len(order.reference),
         reference_sha256={name: file_sha256(folder / name) for name in (INPUTS, OUTPUTS)},
+        rewrites={step.name: step.places for step in order.steps},
         calibration=order.survey.calibration if order.survey else None,
         coverage=converted.coverage,
         layers=converted.layers,

@@ -25,6 +25,7 @@ from edgeq.compile.calibrate import Progress, Survey, hash_tensors, read_calibra
 from edgeq.compile.overrides import Plan, apply_overrides
 from edgeq.compile.recipe import Recipe, require_own_name
 from edgeq.compile.recipe_file import load_recipe
+from edgeq.compile.rewrite import Step, rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import trace_program
@@ -40,12 +41,16 @@ Announce = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Order:
-    """One export as it was asked for, traced and surveyed: what the cache key is made of."""
+    """One export as it was asked for, traced, rewritten and surveyed: what the cache key is made of.
+
+    `program` is what is quantized and lowered: the `traced` one after the last of the `steps`.
+    """
 
     name: str
     subject: Subject
     plan: Plan
-    program: ExportedProgram
+    traced: ExportedProgram
+    steps: tuple[Step, ...]
     survey: Survey | None
     reference: Samples
     weights_sha256: str
@@ -56,6 +61,11 @@ class Order:
     def recipe(self) -> Recipe:
         """The recipe that was asked for."""
         return self.plan.recipe
+
+    @property
+    def program(self) -> ExportedProgram:
+        """What is quantized and lowered."""
+        return self.steps[-1].program if self.steps else self.traced
 
 
 def export_artifact(
@@ -118,18 +128,20 @@ def _prepare(workload: Workload, recipe: Recipe, name: str, announce: Announce, 
     announce(f"{name}: opening the model")
     subject = open_subject(workload)
     announce(f"{name}: tracing")
-    program = trace_program(subject.module, subject.args, subject)
-    plan = apply_overrides(program, recipe)
+    traced = trace_program(subject.module, subject.args, subject)
+    steps = rewrite_program(traced, recipe)
+    plan = apply_overrides(steps[-1].program if steps else traced, recipe)
     if recipe.needs_calibration:
         announce(f"{name}: reading the calibration set")
     return Order(
         name=name,
         subject=subject,
         plan=plan,
-        program=program,
+        traced=traced,
+        steps=steps,
         survey=survey_calibration(subject, recipe, progress),
         reference=_reference_inputs(subject),
-        weights_sha256=_hash_weights(program),
+        weights_sha256=_hash_weights(traced),
         versions=_versions(),
         progress=progress,
     )
@@ -152,7 +164,7 @@ def _facts(order: Order) -> dict[str, object]:
     return {
         "name": order.name,
         "recipe": msgspec.to_builtins(order.recipe),
-        "graph": _hash_graph(order.program),
+        "graph": _hash_graph(order.traced),
         "weights": order.weights_sha256,
         "inputs": msgspec.to_builtins(order.subject.inputs),
         "outputs": msgspec.to_builtins(order.subject.outputs),
@@ -202,7 +214,7 @@ def _hash_sources(workload: Workload) -> dict[str, str]:
 
 
 def _hash_folder(folder: Path) -> dict[str, str]:
-    return {path.name: file_sha256(path) for path in sorted(folder.glob("*.py"))}
+    return {str(path.relative_to(folder)): file_sha256(path) for path in sorted(folder.rglob("*.py"))}
 
 
 def _versions() -> dict[str, str]:

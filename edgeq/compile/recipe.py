@@ -6,6 +6,7 @@ quantize is an error that names the layer, never a layer left in FP32. Embedding
 weights that only look up or scale stay FP32.
 """
 
+import difflib
 import re
 from typing import Annotated, Any, Literal
 
@@ -70,6 +71,13 @@ OBSERVERS: dict[str, type[AnyObserver]] = {
 }
 
 
+# What can be written in another form before quantization, each proved equal on data before it is used;
+# `compile/rewrite.py` has the functions. They are applied in this order.
+REWRITES: dict[str, str] = {
+    "global-mean": "a mean over height and width keeps its dimensions: one delegate instead of two",
+}
+
+
 class Override(Record, omit_defaults=True, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is to be different for the operators that all of the given selectors match.
 
@@ -123,6 +131,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
         per_channel: one scale for each output channel of a weight, else one for the whole weight.
         observer: how static ranges are chosen; None otherwise.
         overrides: what is different for some operators. Where several match, the last one decides.
+        rewrites: which of REWRITES are applied to the program before it is quantized.
         summary: one line for people.
     """
 
@@ -133,6 +142,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     summary: str
     observer: AnyObserver | None = None
     overrides: tuple[Override, ...] = ()
+    rewrites: tuple[str, ...] = ()
 
     @property
     def is_quantized(self) -> bool:
@@ -156,6 +166,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
         if self.overrides and not self.is_quantized:
             raise RecipeError(f"{what} quantizes nothing and has overrides", hint="extend int8 instead")
         _require_fitting_observers(self)
+        _require_rewrites(self)
 
 
 def _require_fitting_observers(recipe: Recipe) -> None:
@@ -170,6 +181,21 @@ def _require_fitting_observers(recipe: Recipe) -> None:
         raise RecipeError(
             f"{what} names an observer, but its activations are {recipe.activations}",
             hint="only static activations have ranges from calibration; extend int8 instead",
+        )
+
+
+def _require_rewrites(recipe: Recipe) -> None:
+    for name in recipe.rewrites:
+        if name not in REWRITES:
+            near = difflib.get_close_matches(name, REWRITES, n=1)
+            raise RecipeError(
+                f"recipe {recipe.name!r}: no rewrite {name!r}"
+                + (f"; did you mean {near[0]!r}?" if near else ""),
+                hint=f"the rewrites are {', '.join(REWRITES)}",
+            )
+    if len(set(recipe.rewrites)) < len(recipe.rewrites):
+        raise RecipeError(
+            f"recipe {recipe.name!r} names a rewrite twice", hint="each is applied once, wherever it fits"
         )
 
 
@@ -207,12 +233,16 @@ def extend_recipe(base: Recipe | str, **changes: Any) -> Recipe:  # noqa: ANN401
     return msgspec.structs.replace(found, overrides=(*found.overrides, *own), **changes)
 
 
+# Right for every network: nothing is lost where they change nothing.
+_ALWAYS = ("global-mean",)
+
 _ALL = (
     Recipe(
         name="fp32",
         weights="fp32",
         activations="fp32",
         per_channel=False,
+        rewrites=_ALWAYS,
         summary="no quantization; the baseline",
     ),
     Recipe(
@@ -221,6 +251,7 @@ _ALL = (
         activations="static",
         per_channel=True,
         observer=Histogram(),
+        rewrites=_ALWAYS,
         summary="weights INT8 per channel, activations INT8 with calibrated ranges",
     ),
     Recipe(
@@ -229,6 +260,7 @@ _ALL = (
         activations="static",
         per_channel=False,
         observer=Histogram(),
+        rewrites=_ALWAYS,
         summary="as int8, with one scale for each weight tensor",
     ),
     Recipe(
@@ -236,6 +268,7 @@ _ALL = (
         weights="int8",
         activations="dynamic",
         per_channel=True,
+        rewrites=_ALWAYS,
         summary="weights INT8 per channel, activations quantized at each inference; needs no calibration",
     ),
 )

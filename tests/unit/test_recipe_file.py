@@ -62,6 +62,7 @@ def test_toml_recipe_is_its_base_with_the_changes(tmp_path):
             Override(module="blocks.*", observer=MinMax()),
             Override(module_type="Linear", operator="linear", precision="fp32"),
         ),
+        rewrites=("global-mean",),
     )
 
 
@@ -116,6 +117,9 @@ def test_every_observer_can_be_named_with_its_settings_left_out(tmp_path):
         ('[[overrides]]\nmodule = "a"\nprecision = "fp32"\nobserver = "mse"', "leaves it in fp32", "remove"),
         ("overrides = 3", "overrides is not a list", "[[overrides]]"),
         ('extends = "int9"', "Cannot overwrite", "TOML"),
+        ('rewrites = ["global-men"]', "no rewrite 'global-men'; did you mean 'global-mean'?", "global-mean"),
+        ('rewrites = ["global-mean", "global-mean"]', "names a rewrite twice", "once"),
+        ('rewrites = "global-mean"', "Expected `array`, got `str`", "quantizing"),
         ('activations = "dynamic"', "names an observer, but its activations are dynamic", "int8"),
         ('activations = "fp32"', "weights int8 with activations fp32", "both"),
         ('name = "a/b"', "not a name", "letters"),

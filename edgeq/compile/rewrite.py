@@ -1,0 +1,85 @@
+"""Applies a recipe's rewrites to an exported program, and proves on data that the function is the same."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from edgeq.compile.recipe import REWRITES, Recipe
+from edgeq.compile.rewrites.draft import Draft
+from edgeq.compile.rewrites.global_mean import rewrite_global_mean
+from edgeq.errors import ExportError
+
+_FUNCTIONS: dict[str, Callable[[Draft], int]] = {
+    "global-mean": rewrite_global_mean,
+}
+
+# Largest difference of an output, relative to its largest value, that rounding of FP32 explains.
+TOLERANCE = 1e-5
+
+# On how many samples it is proved, the example inputs among them: each runs once through every step.
+PROOF_SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rewrite that changed something: its name, the number of places, and the program after it."""
+
+    name: str
+    places: int
+    program: ExportedProgram
+
+
+def rewrite_program(program: ExportedProgram, recipe: Recipe) -> tuple[Step, ...]:
+    """Apply the rewrites of `recipe` one after another, on copies; what fits nowhere gives no step."""
+    steps: list[Step] = []
+    for name in REWRITES:
+        if name not in recipe.rewrites:
+            continue
+        draft = Draft(steps[-1].program if steps else program)
+        if places := _FUNCTIONS[name](draft):
+            steps.append(Step(name, places, draft.finish()))
+    return tuple(steps)
+
+
+def require_equal(
+    program: ExportedProgram, steps: Iterable[Step], samples: Iterable[tuple[Any, ...]]
+) -> None:
+    """Run `program` and each of `steps` on `samples`, and compare all outputs.
+
+    Raises:
+        ExportError: the outputs after a step differ by more than TOLERANCE; the rewrite is named.
+    """
+    stages = [(step, step.program.module()) for step in steps]
+    if not stages:
+        return
+    original = program.module()
+    with torch.no_grad():
+        for sample in samples:
+            expected = pytree.tree_leaves(original(*sample))
+            for step, module in stages:
+                error = max(map(_difference, expected, pytree.tree_leaves(module(*sample))), default=0.0)
+                if not error <= TOLERANCE:
+                    raise ExportError(
+                        f"the rewrite {step.name!r} changed the function: outputs differ by {error:.2g} of "
+                        f"their largest value; {TOLERANCE:.0e} is allowed ({step.places} places changed)",
+                        hint=f"leave {step.name!r} out of the recipe's rewrites, and please report it",
+                    )
+
+
+def _difference(expected: torch.Tensor, got: torch.Tensor) -> float:
+    """Largest absolute difference over the largest finite magnitude; NaN and infinity must be the same."""
+    if not expected.is_floating_point():
+        return 0.0 if torch.equal(expected, got) else float("inf")
+    finite = torch.isfinite(expected)
+    if not torch.allclose(expected[~finite], got[~finite], equal_nan=True):
+        return float("inf")
+    expected, got = expected[finite].double(), got[finite].double()
+    if expected.numel() == 0:
+        return 0.0
+    largest = float(expected.abs().max())
+    error = float((expected - got).abs().max())
+    return error / largest if largest else error
