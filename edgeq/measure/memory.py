@@ -4,6 +4,7 @@ from edgeq.results.records import Clock, Memory, Missing
 from edgeq.runner.job import Result
 
 _QEMU_TOO = Missing(missing="under qemu-user the process is QEMU's, and its memory counts too")
+_UNTOLD = Missing(missing="ExecuTorch's Java library does not tell the planned buffers")
 _HIDDEN = Missing(missing="the kernel shows no /proc/self/status to the runner")
 
 
@@ -22,7 +23,7 @@ def memory_parts(result: Result, program_bytes: int, clock: Clock) -> Memory:
     start, initialized, done = (stages.get(name) for name in ("start", "initialized", "done"))
     return Memory(
         program=program_bytes,
-        arena=sum(result.arenas),
+        arena=_UNTOLD if result.arenas is None else sum(result.arenas),
         heap_loaded=initialized.heap if initialized else not_reached("initialized"),
         heap_peak=max(stage.heap for stage in result.memory) if result.memory else not_reached("start"),
         rss_start=resident(start.rss) if start else not_reached("start"),

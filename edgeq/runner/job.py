@@ -147,16 +147,21 @@ class Sampled(Record, frozen=True, kw_only=True):
 
 
 class Result(Record, frozen=True, kw_only=True):
-    """What the runner measured in one pass."""
+    """What the runner measured in one pass.
+
+    Attributes:
+        threads: size of the thread pool; None where the runtime does not tell.
+        arenas: bytes of each planned buffer; None where the runtime does not tell.
+    """
 
     schema: int
     kind: Pass = msgspec.field(name="pass")
     status: Literal["ok", "failed"]
     error: RunnerFailure | None = None
     executorch: str
-    threads: int = 0
+    threads: int | None = 0
     samples: int = 0
-    arenas: tuple[int, ...] = ()
+    arenas: tuple[int, ...] | None = ()
     times: Times | None = None
     warmup_stopped_by: Literal["count", "steady", "seconds"] | None = None
     stopped_by: Literal["agreement", "iterations", "seconds"] | None = None

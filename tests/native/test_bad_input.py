@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bad_jobs import BAD_JOBS, NO_JOBS
 from safetensors.numpy import save_file
 
 pytestmark = pytest.mark.native
@@ -26,37 +27,7 @@ def any_runner(request):
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [
-        ({"speed": 3}, "unknown job key 'speed'"),
-        ({"agreement": {"window": 3, "spread": 0.1, "kind": 1}}, "unknown job key 'agreement.kind'"),
-        ({"agreement": {"window": 3}}, "'spread' is missing"),
-        ({"agreement": {"window": 1, "spread": 0.1}}, "'agreement.window'"),
-        ({"agreement": {"window": 3, "spread": -0.1}}, "'agreement.spread'"),
-        ({"agreement": 3}, "'agreement'"),
-        ({"schema": ...}, "'schema' is missing"),
-        ({"schema": 2}, "'schema'"),
-        ({"pass": ...}, "'pass' is missing"),
-        ({"pass": "power"}, "'pass'"),
-        ({"program": ...}, "'program' is missing"),
-        ({"program": 3}, "'program'"),
-        ({"inputs": ...}, "'inputs' is missing"),
-        ({"inputs": None}, "'inputs'"),
-        ({"threads": 0}, "'threads'"),
-        ({"threads": 1.5}, "'threads'"),
-        ({"threads": "1"}, "'threads'"),
-        ({"threads": 2**64 - 1}, "'threads'"),
-        ({"cpus": 0}, "'cpus'"),
-        ({"cpus": [-1]}, "'cpus'"),
-        ({"warmup": -1}, "'warmup'"),
-        ({"iterations": [0, 1]}, "'iterations'"),
-        ({"iterations": [5, 1]}, "'iterations'"),
-        ({"iterations": 5}, "'iterations'"),
-        ({"seconds": [2.0, 1.0]}, "'seconds'"),
-        ({"seconds": [0, "60"]}, "'seconds'"),
-        ({"deadline": 0}, "'deadline'"),
-        ({"pass": "outputs"}, "'outputs'"),
-        ({"pass": "operators"}, "'etdump'"),
-    ],
+    BAD_JOBS,
     ids=str,
 )
 def test_bad_job_is_refused_with_its_key(any_runner, changes, named):
@@ -66,9 +37,7 @@ def test_bad_job_is_refused_with_its_key(any_runner, changes, named):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "{}", "[" * 100_000, '{"schema": 1e999}', "\xff\xfe"]
-)
+@pytest.mark.parametrize("text", NO_JOBS)
 def test_job_that_is_no_job_is_refused(any_runner, text):
     job = any_runner.folder / "job.json"
     job.write_bytes(text.encode("latin-1"))
