@@ -23,7 +23,8 @@ def test_digits_in_two_recipes(digits_int8, digits_fp32, tmp_path):
     unpack_package(bundle, tmp_path / "out")
     assert load_artifact(tmp_path / "out" / "int8").info == digits_int8.info
     assert load_artifact(tmp_path / "out" / "fp32").info == digits_fp32.info
-    assert "top1 0.99" in render_card(contents)
+    # Trained on another kind of processor the network is another one, by some images.
+    assert f"top1 {digits_int8.manifest.accuracy.host['top1']:.4f}" in render_card(contents)
     aar.write_bytes(build_aar(contents, Coordinates(ClassName("com.example.digits", "Digits"), "1.0.0")))
     programs = {program.recipe: program.sha256 for program in verify_package(aar).document.programs}
     assert programs == {"int8": digits_int8.info.sha256, "fp32": digits_fp32.info.sha256}
