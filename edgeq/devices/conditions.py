@@ -1,12 +1,14 @@
 """The state of a device around a measurement: clocks, temperature, load; readings, or reasons for none."""
 
 import re
-from collections.abc import Callable
 
+from edgeq.devices import supplies
+from edgeq.devices.adb.conditions import ON_A_PHONE
 from edgeq.devices.batch import ask_all
+from edgeq.devices.condition import Condition, Conditions
 from edgeq.devices.link import Link
 from edgeq.devices.probe import parse_meminfo
-from edgeq.devices.profile import DeviceProfile, EmulatorSpec
+from edgeq.devices.profile import AdbSpec, DeviceProfile, EmulatorSpec
 from edgeq.results.records import Reading
 
 _CPUFREQ = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq"
@@ -16,40 +18,34 @@ _ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
 _NUMBER = re.compile("[0-9]{1,15}")
 _CORE = re.compile("/(cpu[0-9]{1,6})/cpufreq/")
 
-# Prints `path:content` lines where there are several files of a kind.
-_QUESTIONS = {
-    "governor": f"grep -H . {_CPUFREQ}/scaling_governor",
-    "clock": f"grep -H . {_CPUFREQ}/scaling_cur_freq",
-    "temperature": f"grep -H . {_ZONES}/type {_ZONES}/temp",
-    "throttling": "vcgencmd get_throttled",
-    "load": "cat /proc/loadavg",
-    "memory": "cat /proc/meminfo",
-}
-
 # Bits of `vcgencmd get_throttled`: Raspberry Pi documentation, "vcgencmd". What has happened since boot
 # (bits 16 to 19) is kept in the number that stands in front.
 _THROTTLE_BITS = {0: "undervoltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
-
-
-# What an emulated core on this machine's kernel has none of; load and memory are what it really shares.
-_NOT_ITS_OWN = ("governor", "clock", "temperature", "throttling")
 
 
 def read_conditions(link: Link, profile: DeviceProfile) -> dict[str, Reading]:
     """The device's conditions now, by name; asked in one command.
 
     Names: `governor`, `clock.cpuN` (Hz), `temperature.ZONE` (degC), `throttling`, `load` (last minute's),
-    `memory_available` (B). `clock` and `temperature` stand alone when there are none, with the reason.
+    `memory_available` (B), `battery` (1), `battery_status`, `charger`, `usb`, `screen`. `clock` and
+    `temperature` stand alone when there are none, with the reason.
 
     Raises:
         DeviceUnreachable: the link broke.
     """
-    answers = ask_all(link, _QUESTIONS)
+    conditions = find_conditions(profile)
+    answers = ask_all(link, {name: condition.question for name, condition in conditions.items()})
     emulated = isinstance(profile.link, EmulatorSpec)
     readings: dict[str, Reading] = {}
-    for name, parse in PARSERS.items():
-        readings |= _not_its_own(name) if emulated and name in _NOT_ITS_OWN else parse(answers[name])
+    for name, condition in conditions.items():
+        foreign = emulated and condition.silicon
+        readings |= _not_its_own(condition) if foreign else condition.parse(answers[name])
     return readings
+
+
+def find_conditions(profile: DeviceProfile) -> Conditions:
+    """What a device of that profile is asked, by name."""
+    return {**OF_LINUX, **_BY_LINK.get(type(profile.link), {})}
 
 
 def parse_governors(text: str) -> dict[str, Reading]:
@@ -105,14 +101,18 @@ def parse_memory(text: str) -> dict[str, Reading]:
     return {"memory_available": missing if free is None else Reading(value=free, unit="B")}
 
 
-PARSERS: dict[str, Callable[[str], dict[str, Reading]]] = {
-    "governor": parse_governors,
-    "clock": parse_clocks,
-    "temperature": parse_temperatures,
-    "throttling": parse_throttling,
-    "load": parse_load,
-    "memory": parse_memory,
+# Scripts print `path:content` lines where there are several files of a kind. An emulated core has none of the
+# silicon's; load and memory are what it really shares.
+OF_LINUX: Conditions = {
+    "governor": Condition(f"grep -H . {_CPUFREQ}/scaling_governor", parse_governors),
+    "clock": Condition(f"grep -H . {_CPUFREQ}/scaling_cur_freq", parse_clocks),
+    "temperature": Condition(f"grep -H . {_ZONES}/type {_ZONES}/temp", parse_temperatures),
+    "throttling": Condition("vcgencmd get_throttled", parse_throttling),
+    "load": Condition("cat /proc/loadavg", parse_load, silicon=False),
+    "memory": Condition("cat /proc/meminfo", parse_memory, silicon=False),
+    **supplies.CONDITIONS,
 }
+_BY_LINK: dict[type, Conditions] = {AdbSpec: ON_A_PHONE}
 
 
 def _by_path(text: str) -> dict[str, str]:
@@ -124,9 +124,10 @@ def _by_path(text: str) -> dict[str, str]:
     }
 
 
-def _not_its_own(name: str) -> dict[str, Reading]:
+def _not_its_own(condition: Condition) -> dict[str, Reading]:
     return {
         name: Reading(missing=f"an emulated core has none; the {name} of this machine is not the device's")
+        for name in condition.parse("")
     }
 
 

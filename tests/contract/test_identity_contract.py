@@ -31,5 +31,6 @@ def test_every_condition_is_a_value_or_a_reason(link):
     assert readings["memory_available"].value > 0
     assert {name.partition(".")[0] for name in readings} == {
         "governor", "clock", "temperature", "throttling", "load", "memory_available",
+        "battery", "battery_status", "charger", "usb", "screen",
     }  # fmt: skip
     assert msgspec.json.decode(msgspec.json.encode(readings))

@@ -4,10 +4,12 @@ Pi's of vcgencmd), not recorded."""
 import sys
 
 import pytest
+from msgspec.structs import replace
 
-from edgeq.devices import conditions
+from edgeq.devices import conditions, supplies
+from edgeq.devices.condition import Condition
 from edgeq.devices.local import LocalLink
-from edgeq.devices.profile import load_profile
+from edgeq.devices.profile import AdbSpec, load_profile
 from edgeq.errors import DeviceError
 from edgeq.results.records import Reading
 
@@ -58,11 +60,58 @@ def test_load_is_that_of_the_last_minute():
     assert conditions.parse_load("0.52 0.58 0.59 1/467 12345") == {"load": Reading(value=0.52, unit="1")}
 
 
-@pytest.mark.parametrize("name", conditions.PARSERS)
+@pytest.mark.parametrize("name", conditions.OF_LINUX)
 def test_nothing_answered_is_a_reason_and_never_a_number(name):
-    (reading,) = conditions.PARSERS[name]("").values()
-    assert reading.value is None
-    assert reading.missing
+    readings = conditions.OF_LINUX[name].parse("")
+    assert readings
+    assert all(reading.value is None and reading.missing for reading in readings.values())
+
+
+SUPPLY = "/sys/class/power_supply"
+
+
+def test_phone_on_a_cable_says_what_feeds_it():
+    text = f"""{SUPPLY}/battery/type:Battery
+{SUPPLY}/battery/status:Charging
+{SUPPLY}/battery/capacity:83
+{SUPPLY}/ac/type:Mains
+{SUPPLY}/ac/online:0
+{SUPPLY}/usb/type:USB_PD
+{SUPPLY}/usb/online:1"""
+    assert supplies.parse_supplies(text) == {
+        "battery": Reading(value=0.83, unit="1"),
+        "battery_status": Reading(value="Charging"),
+        "charger": Reading(value="offline"),
+        "usb": Reading(value="online"),
+    }
+
+
+def test_battery_of_a_mouse_does_not_feed_the_device():
+    text = f"{SUPPLY}/hid/type:Battery\n{SUPPLY}/hid/scope:Device\n{SUPPLY}/hid/capacity:50"
+    assert "no battery" in str(supplies.parse_supplies(text)["battery"].missing)
+
+
+@pytest.mark.parametrize(("state", "word"), [("0", "on"), ("4", "off")])
+def test_screen_is_on_when_its_backlight_is(state, word):
+    text = f"/sys/class/backlight/panel/bl_power:{state}"
+    assert supplies.parse_screen(text)["screen"].value == word
+
+
+@pytest.mark.parametrize("percent", ["101", "-1", "²", "9" * 5000])
+def test_charge_that_is_no_percentage_is_a_reason(percent):
+    text = f"{SUPPLY}/b/type:Battery\n{SUPPLY}/b/capacity:{percent}\n{SUPPLY}/b/status:Burning"
+    readings = supplies.parse_supplies(text)
+    assert readings["battery"].missing
+    assert readings["battery_status"].missing
+
+
+def test_what_a_phone_tells_otherwise_takes_the_place_of_linuxs(monkeypatch):
+    told = {"screen": Condition("dumpsys power", lambda text: {"screen": Reading(value=text)})}
+    monkeypatch.setitem(conditions._BY_LINK, AdbSpec, told)
+    phone = replace(load_profile("local"), link=AdbSpec())
+    assert conditions.find_conditions(phone)["screen"].question == "dumpsys power"
+    assert conditions.find_conditions(phone).keys() == conditions.OF_LINUX.keys()
+    assert conditions.find_conditions(load_profile("local")) == conditions.OF_LINUX
 
 
 MANY = "9" * 5000
@@ -83,7 +132,7 @@ MANY = "9" * 5000
     ],
 )
 def test_what_is_no_such_number_is_a_reason(name, text):
-    (reading,) = conditions.PARSERS[name](text).values()
+    (reading,) = conditions.OF_LINUX[name].parse(text).values()
     assert reading.value is None
     assert reading.missing
 
