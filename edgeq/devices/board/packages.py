@@ -1,9 +1,10 @@
-"""Fetch Debian packages of another architecture by this machine's own apt, touching nothing of its set-up.
+"""Fetch Debian packages of another architecture or release by this machine's own apt; its set-up stays.
 
 apt gets folders of its own for lists and downloads and an empty list of installed packages; sources, keys
-and proxies stay the host's, and apt checks every signature and hash. Packages are only unpacked, never run.
+and proxies stay the host's, and apt checks every signature and hash. Packages are only unpacked.
 """
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,15 +12,20 @@ from pathlib import Path
 
 from edgeq.errors import HostError
 
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _TOOLS = {"apt-get": "apt", "apt-cache": "apt", "dpkg-deb": "dpkg"}
 
 
 class Apt:
-    """apt for one foreign architecture, working in `folder`."""
+    """apt for one architecture, working in `folder`.
 
-    def __init__(self, folder: Path, architecture: str) -> None:
+    `suite` is a release to read, alone, from the host's own mirror; None for the host's sources.
+    """
+
+    def __init__(self, folder: Path, architecture: str, suite: str | None = None) -> None:
         self.folder = folder
         self.architecture = architecture
+        self.suite = suite
 
     def update(self) -> None:
         """Fetch the package lists.
@@ -30,12 +36,15 @@ class Apt:
         for tool, package in _TOOLS.items():
             if shutil.which(tool) is None:
                 raise HostError(
-                    f"the emulated board is made of Debian packages, and this machine has no {tool}",
+                    f"this needs packages that Debian's own tools fetch, and this machine has no {tool}",
                     hint=f"use a Debian machine (or container) with the package {package!r}",
                 )
         for name in ("lists/partial", "archives/partial"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "status").touch()
+        if self.suite is not None:
+            source = f"deb [signed-by={_KEYRING}] {_mirror()} {self.suite} main\n"
+            (self.folder / "sources.list").write_text(source)
         self._run("apt-get", "update")
 
     def resolve(self, names: Sequence[str]) -> list[str]:
@@ -78,14 +87,23 @@ class Apt:
         done = subprocess.run([tool, *options, *arguments], cwd=folder, capture_output=True, check=False)
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()[-2000:] or "no message"
+            wanted = " ".join(filter(None, (self.suite, self.architecture)))
             raise HostError(
-                f"`{tool} {' '.join(arguments)}` for {self.architecture} failed: {said}",
-                hint=f"the sources that `apt-get update` reads must carry {self.architecture}",
+                f"`{tool} {' '.join(arguments)}` for {wanted} failed: {said}",
+                hint=f"the sources that `apt-get update` reads must carry {wanted}",
             )
         return done.stdout.decode(errors="replace")
 
     def _options(self) -> dict[str, str]:
-        return {
+        own = (
+            {}
+            if self.suite is None
+            else {
+                "Dir::Etc::sourcelist": f"{self.folder}/sources.list",
+                "Dir::Etc::sourceparts": "-",
+            }
+        )
+        return own | {
             "APT::Architecture": self.architecture,
             "APT::Architectures": self.architecture,
             "APT::Get::AllowUnauthenticated": "false",
@@ -95,3 +113,22 @@ class Apt:
             "Dir::Cache": str(self.folder),
             "Dir::Cache::archives": f"{self.folder}/archives",
         }
+
+
+def _mirror() -> str:
+    """Where this machine gets its own Debian release from."""
+    release = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in listed.stdout.splitlines():
+        uri, name = line.split()
+        if release and name == release[1]:
+            return uri
+    raise HostError(
+        "apt has no source for this machine's own Debian release",
+        hint="give it one, in /etc/apt/sources.list.d",
+    )

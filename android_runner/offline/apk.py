@@ -1,0 +1,152 @@
+"""From the sources of one app to an .apk that is signed with a throw-away key."""
+
+import re
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeq.cache import cached, file_sha256, key_of
+from edgeq.package.javac import FLAGS
+from offline.parts import Parts, call
+
+ROOT = Path(__file__).parents[1]
+_PASSWORD = "throw-away"  # noqa: S105 - of a key that is made here and lasts as long as the build
+# Part of the cache's key: another way to build is another app.
+_LAYOUT = 1
+
+
+@dataclass(frozen=True)
+class App:
+    """An app of this project.
+
+    Attributes:
+        package: Android's name of it, as `applicationId` in its build.gradle.
+        main: its folder src/main.
+        debuggable: whether adb's run-as may enter it.
+        libraries: Android libraries (.aar) that it is built with.
+    """
+
+    package: str
+    main: Path
+    debuggable: bool = False
+    libraries: tuple[Path, ...] = field(default=())
+
+
+RUNNER = App("edgeq.runner", ROOT / "runner/src/main", debuggable=True)
+
+
+def build_apk(app: App, parts: Parts) -> Path:
+    """The app's .apk, from the cache when nothing has changed.
+
+    Raises:
+        HostError: a tool is missing, or refused the sources.
+    """
+    sources = {
+        str(path.relative_to(app.main)): file_sha256(path) for path in app.main.rglob("*") if path.is_file()
+    }
+    used = [*app.libraries, parts.android, parts.dx, parts.executorch, ROOT / "gradle.properties"]
+    facts = {"layout": _LAYOUT, "package": app.package, "debuggable": app.debuggable}
+    key = key_of({**facts, "sources": sources, "used": [file_sha256(path) for path in used]})
+    folder, _ = cached("android-apk", key, lambda made: _build(app, parts, made / "app.apk"))
+    return folder / "app.apk"
+
+
+def _build(app: App, parts: Parts, target: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="edgeq-apk.") as name:
+        work = Path(name)
+        for folder in ("classes", "assets"):
+            (work / folder).mkdir()
+        jars = [_unpack(library, work, number) for number, library in enumerate(app.libraries)]
+        if (app.main / "assets").is_dir():
+            shutil.copytree(app.main / "assets", work / "assets", dirs_exist_ok=True)
+        _compile(app, [parts.android, parts.executorch, *jars], work / "classes")
+        dx: list[str | Path] = ["java", "-jar", parts.dx, "--dex", f"--min-sdk-version={_property('minSdk')}"]
+        dx += [f"--output={work / 'classes.dex'}", work / "classes", *jars]
+        call(dx, "makes a dex of the classes", "openjdk-17-jdk-headless")
+        _pack(app, parts, work)
+        _sign(work, target)
+
+
+def _unpack(library: Path, work: Path, number: int) -> Path:
+    """Put the assets of an .aar among the app's; the path of its classes."""
+    jar = work / f"library-{number}.jar"
+    with zipfile.ZipFile(library) as archive:
+        jar.write_bytes(archive.read("classes.jar"))
+        archive.extractall(work, [name for name in archive.namelist() if name.startswith("assets/")])
+    return jar
+
+
+def _compile(app: App, classpath: list[Path], target: Path) -> None:
+    sources = sorted((app.main / "java").rglob("*.java"))
+    command: list[str | Path] = [
+        "javac",
+        *FLAGS,
+        "-cp",
+        ":".join(map(str, classpath)),
+        "-d",
+        target,
+        *sources,
+    ]
+    call(command, "compiles the sources", "openjdk-17-jdk-headless")
+
+
+def _pack(app: App, parts: Parts, work: Path) -> None:
+    """Manifest, assets and dex, aligned; what Gradle takes from build.gradle is told aapt."""
+    manifest = (app.main / "AndroidManifest.xml").read_text(encoding="utf-8")
+    manifest = re.sub(r"<manifest\b", f'<manifest package="{app.package}"', manifest, count=1)
+    (work / "AndroidManifest.xml").write_text(manifest, encoding="utf-8")
+    command: list[str | Path] = [
+        "aapt",
+        "package",
+        "-f",
+        "-M",
+        work / "AndroidManifest.xml",
+        "-I",
+        parts.android,
+    ]
+    command += ["-A", work / "assets", "-0", "pte", "-F", work / "packed.apk"]
+    command += ["--min-sdk-version", _property("minSdk"), "--target-sdk-version", _property("targetSdk")]
+    command += ["--version-code", "1", "--version-name", "1", *(["--debug-mode"] if app.debuggable else [])]
+    call(command, "packs the app", "aapt")
+    call(["aapt", "add", work / "packed.apk", "classes.dex"], "packs the app", "aapt", work)
+    align: list[str | Path] = ["zipalign", "-f", "-p", "4", work / "packed.apk", work / "aligned.apk"]
+    call(align, "aligns what is mapped", "zipalign")
+
+
+def _sign(work: Path, target: Path) -> None:
+    keys, secret = work / "key.p12", f"pass:{_PASSWORD}"
+    make: list[str | Path] = [
+        "keytool",
+        "-genkeypair",
+        "-keystore",
+        keys,
+        "-storetype",
+        "PKCS12",
+        "-storepass",
+        _PASSWORD,
+    ]
+    make += ["-alias", "edgeq", "-keyalg", "EC", "-validity", "1000", "-dname", "CN=edgeq throw-away"]
+    call(make, "makes a key", "openjdk-17-jdk-headless")
+    sign: list[str | Path] = [
+        "apksigner",
+        "sign",
+        "--ks",
+        keys,
+        "--ks-pass",
+        secret,
+        "--out",
+        target,
+        work / "aligned.apk",
+    ]
+    call(sign, "signs the app", "apksigner")
+    (target.with_name(f"{target.name}.idsig")).unlink(missing_ok=True)
+
+
+def _property(name: str) -> str:
+    text = (ROOT / "gradle.properties").read_text(encoding="utf-8")
+    found = re.search(rf"^edgeq\.{name}=(\d+)$", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"gradle.properties has no edgeq.{name}")
+    return found[1]
