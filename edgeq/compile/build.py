@@ -78,7 +78,7 @@ def _convert(order: Order, announce: Announce) -> _Converted:
     announce(f"{order.name}: quantizing {order.recipe.name}")
     survey = order.survey
     count = survey.calibration.samples if survey else 1
-    quantized = quantize_program(order.program, order.plan, _samples(order), count)
+    quantized = quantize_program(order.program, order.plan, calibration_samples(order), count)
     records = verify_converted(layers, quantized.module, order.plan)
     coverage = describe_coverage(quantized.watch, survey.inquiry) if survey and quantized.watch else None
     return _Converted(quantized.module, records, coverage)
@@ -102,8 +102,12 @@ def _proof_samples(order: Order) -> Iterator[tuple[Any, ...]]:
             yield order.subject.nest_inputs(leaves)
 
 
-def _samples(order: Order) -> Iterator[tuple[Any, ...]]:
-    """What runs through the observers: the surveyed set again, else (dynamic) the example inputs."""
+def calibration_samples(order: Order) -> Iterator[tuple[Any, ...]]:
+    """What runs through the observers: the surveyed set again, else (dynamic) the example inputs.
+
+    Raises:
+        CalibrationError: the set gives other samples than when it was surveyed.
+    """
     if order.survey is None:
         yield order.subject.args
         return

@@ -89,7 +89,7 @@ def export_artifact(
     """
     asked = load_recipe(recipe) if isinstance(recipe, str) else require_own_name(recipe)
     with silence():
-        order = _prepare(workload, asked, name or workload.name, announce, progress)
+        order = prepare_order(workload, asked, name or workload.name, announce, progress)
         key = key_of(_facts(order))
 
         def make(folder: Path) -> None:
@@ -124,7 +124,15 @@ def publish(folder: Path, out: Path) -> Path:
     return final
 
 
-def _prepare(workload: Workload, recipe: Recipe, name: str, announce: Announce, progress: Progress) -> Order:
+def prepare_order(
+    workload: Workload, recipe: Recipe, name: str, announce: Announce, progress: Progress
+) -> Order:
+    """Open and trace `workload`, apply `recipe` to the program, and survey the calibration set.
+
+    Raises:
+        RecipeError, WorkloadError, CalibrationError: what was given is wrong.
+        ExportError: torch cannot trace the model.
+    """
     announce(f"{name}: opening the model")
     subject = open_subject(workload)
     announce(f"{name}: tracing")

@@ -20,6 +20,14 @@ class Quantized:
     watch: Watch | None
 
 
+@dataclass(frozen=True)
+class Observed:
+    """A module with observers that have seen the calibration set, and what was seen of the ranges."""
+
+    module: torch.fx.GraphModule
+    watch: Watch | None
+
+
 def quantize_program(
     program: ExportedProgram, plan: Plan, samples: Iterable[tuple[object, ...]], count: int
 ) -> Quantized:
@@ -28,7 +36,19 @@ def quantize_program(
     Raises:
         RecipeError: an override selects nothing that is quantized.
     """
-    prepared = prepare_pt2e(program.module(), ClampAwareQuantizer(plan))
+    observed = observe_program(program, plan, samples, count)
+    return Quantized(convert_pt2e(observed.module), observed.watch)
+
+
+def observe_program(
+    program: ExportedProgram, plan: Plan, samples: Iterable[tuple[object, ...]], count: int
+) -> Observed:
+    """The first half of `quantize_program`: annotate, insert observers, run the samples.
+
+    Raises:
+        RecipeError: an override selects nothing that is quantized.
+    """
+    prepared = insert_observers(program, plan)
     watch = Watch(prepared, count) if plan.recipe.needs_calibration else None
     with torch.no_grad():
         for sample in samples:
@@ -37,4 +57,13 @@ def quantize_program(
                 watch.end_sample()
     if watch is not None:
         watch.finish()
-    return Quantized(convert_pt2e(prepared), watch)
+    return Observed(prepared, watch)
+
+
+def insert_observers(program: ExportedProgram, plan: Plan) -> torch.fx.GraphModule:
+    """A copy of `program` with an observer, which has seen nothing, at each tensor that `plan` quantizes.
+
+    Raises:
+        RecipeError: an override selects nothing that is quantized.
+    """
+    return prepare_pt2e(program.module(), ClampAwareQuantizer(plan))

@@ -65,7 +65,7 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
     def _leave_out(self, model: GraphModule) -> None:
         """Annotate once to see what there is, check the overrides against it, and wipe it out again."""
         super().annotate(model)
-        takes = {node.name: _own_inputs(node) for node in model.graph.nodes}
+        takes = {node.name: own_inputs(node) for node in model.graph.nodes}
         quantized = frozenset(name for name, inputs in takes.items() if inputs)
         ranged = frozenset(n.name for n in model.graph.nodes if takes[n.name] and _carrier(n) is not None)
         require_effect(self._plan, quantized, ranged)
@@ -87,7 +87,7 @@ def _observe_behind(clamp: Node) -> None:
     annotation.output_qspec = None
 
 
-def _own_inputs(node: Node) -> dict[Node, QuantizationSpec]:
+def own_inputs(node: Node) -> dict[Node, QuantizationSpec]:
     """The inputs of `node` that have a quantization of their own, rather than share another's."""
     annotation = node.meta.get(Q_ANNOTATION_KEY)
     inputs = annotation.input_qspec_map if annotation else {}
@@ -110,7 +110,7 @@ def _set(node: Node, setting: Setting) -> None:
     A tensor between two operators has one range. It is the maker's: PT2E takes the observer that comes
     first in the graph.
     """
-    inputs = _own_inputs(node)
+    inputs = own_inputs(node)
     for source, spec in inputs.items():
         # Weights are symmetric, activations affine; constants of the graph can be either.
         changed = (_of_weight if spec.qscheme in _SYMMETRIC else _of_activation)(spec, setting)

@@ -65,13 +65,38 @@ class Delegation(Record, frozen=True, kw_only=True):
     left_out: tuple[LeftOut, ...] = ()
 
 
-class Accuracy(Record, frozen=True, kw_only=True):
-    """The accuracy ladder: eager model, converted model, `.pte` on the host, `.pte` on the device."""
+class Closeness(Record, omit_defaults=True, frozen=True, kw_only=True):
+    """Outputs against the eager model's, over the same inputs; or `missing`, why they were not compared.
+
+    Attributes:
+        samples: how many inputs.
+        source: where they come from: `evaluate`, `calibration`, or `reference`, the samples in the artifact.
+        sqnr_db: of the worst output; None when all outputs are equal to the last bit.
+        top1_agreement: share of inputs with the same class; None for outputs that are not classes.
+    """
+
+    samples: int | None = None
+    source: str | None = None
+    sqnr_db: float | None = None
+    max_abs_error: float | None = None
+    top1_agreement: float | None = None
+    missing: str | None = None
+
+
+class Accuracy(Record, omit_defaults=True, frozen=True, kw_only=True):
+    """The accuracy ladder: eager model, converted model, `.pte` on the host, `.pte` on the device.
+
+    Attributes:
+        samples: how many inputs `evaluate` asked about; None when that was not counted.
+        agreement: by rung, its outputs beside the eager model's.
+    """
 
     eager: Metrics
     converted: Metrics
     host: Metrics
     device: Metrics
+    samples: int | None = None
+    agreement: dict[str, Closeness] = {}
 
 
 class ArtifactInfo(Record, frozen=True, kw_only=True):

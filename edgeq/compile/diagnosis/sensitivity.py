@@ -1,0 +1,228 @@
+"""Which layers the accuracy is lost in: each quantized alone, and each left out of a quantized model.
+
+Trials are simulated on the host (`simulate`): the outputs are those of the converted model, before lowering.
+A layer here is all that one override of a recipe selects: a module with weights and what is fused behind it,
+or the additions, multiplications and the like of one module.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from msgspec.structs import replace
+from torch.export import ExportedProgram
+from torch.fx import Node
+
+from edgeq.compile.calibrate import Progress
+from edgeq.compile.diagnosis.study import Study, Trial, judge, simulate
+from edgeq.compile.layers import Layer, find_layers
+from edgeq.compile.overrides import paths_of
+from edgeq.compile.quantize import insert_observers
+from edgeq.compile.quantizer import own_inputs
+from edgeq.compile.recipe import Override
+from edgeq.errors import RecipeError
+from edgeq.results.records import Missing, Record
+
+_ALL_FP32 = Override(operator="*", precision="fp32")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one override selects: its name and kind for people, and what it costs.
+
+    Attributes:
+        module: the user's module; empty for operators of the root.
+        override: leaves it in FP32.
+        macs: multiply-accumulates of one inference.
+    """
+
+    module: str
+    kind: str
+    override: Override
+    macs: int
+
+
+class LayerSensitivity(Record, frozen=True, kw_only=True):
+    """What one layer does to the model's outputs.
+
+    Attributes:
+        module: the user's module, empty for operators of the root module.
+        kind: such as `conv2d`, `linear`, `add`.
+        override: leaves it in FP32; goes into a recipe as it is.
+        macs: multiply-accumulates of one inference; 0 for what has no weights.
+        share: of the multiply-accumulates of the whole model.
+        alone: only this layer quantized.
+        left_out: all that the recipe quantizes, but for this layer.
+    """
+
+    module: str
+    kind: str
+    override: Override
+    macs: int
+    share: float
+    alone: Trial | Missing
+    left_out: Trial | Missing
+
+
+class Sensitivity(Record, frozen=True, kw_only=True):
+    """All layers of a model under a recipe.
+
+    Attributes:
+        whole: the recipe as it is.
+        layers: worst first: those that gain most by being left out, then the untried by how much they lose
+            alone, then those without any trial.
+        trials: how many were made, of how many there could be.
+        seconds: what they took.
+    """
+
+    recipe: str
+    whole: Trial
+    layers: tuple[LayerSensitivity, ...]
+    trials: tuple[int, int]
+    seconds: float
+
+    def gain_db(self, layer: LayerSensitivity) -> float | None:
+        """By how many dB the SQNR rises when `layer` is left in FP32; None when that was not tried."""
+        if isinstance(layer.left_out, Missing):
+            return None
+        return layer.left_out.sqnr_db - self.whole.sqnr_db
+
+
+def measure_sensitivity(
+    study: Study,
+    *,
+    trials: int | None = None,
+    seconds: float | None = None,
+    evaluate: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda *_: None,
+) -> Sensitivity:
+    """Try every layer alone, then leave each out, the worst first, for as long as the budget lasts.
+
+    The trial of the whole recipe comes first and is no part of the budget; from it the time of all is
+    estimated and announced. Each trial is judged by the SQNR of the model's outputs on the inputs of the
+    study and, with `evaluate`, by the workload's own metrics.
+    """
+    parts = list_parts(study)
+    started = time.monotonic()
+    whole = judge(study, simulate(study), evaluate=evaluate)
+    one = time.monotonic() - started
+    series = _Trials(study, 2 * len(parts), trials, seconds, evaluate, progress)
+    announce(
+        f"{len(parts)} layers, {series.planned} of {series.total} trials on {len(study.inputs)} inputs: "
+        f"about {series.planned * one:.0f} s" + ("" if seconds is None else f", {seconds:g} s at most")
+    )
+    wanted = study.recipe.weights
+    alone = {part: series.attempt(_ALL_FP32, replace(part.override, precision=wanted)) for part in parts}
+    ordered = sorted(parts, key=lambda part: _decibels(alone[part]))
+    left_out = {part: series.attempt(part.override) for part in ordered}
+    macs = sum(part.macs for part in parts)
+    layers = [
+        LayerSensitivity(
+            module=part.module,
+            kind=part.kind,
+            override=part.override,
+            macs=part.macs,
+            share=part.macs / macs if macs else 0.0,
+            alone=alone[part],
+            left_out=left_out[part],
+        )
+        for part in ordered
+    ]
+    return Sensitivity(
+        recipe=study.recipe.name,
+        whole=whole,
+        layers=tuple(sorted(layers, key=_badness)),
+        trials=(series.made, series.total),
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass
+class _Trials:
+    """Makes trials of a study within a budget: so many, and none begun after so many seconds."""
+
+    study: Study
+    total: int
+    most: int | None
+    seconds: float | None
+    evaluate: bool
+    progress: Progress
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        self._started = time.monotonic()
+
+    @property
+    def planned(self) -> int:
+        return self.total if self.most is None else min(self.total, self.most)
+
+    def attempt(self, *overrides: Override) -> Trial | Missing:
+        """The trial of the recipe with `overrides`, or the reason why there is none."""
+        if self.most is not None and self.made >= self.most:
+            return Missing(missing=f"not tried: the budget of {self.most} trials was spent")
+        if self.seconds is not None and time.monotonic() - self._started > self.seconds:
+            return Missing(missing=f"not tried: the budget of {self.seconds:g} s was spent")
+        try:
+            trial: Trial | Missing = judge(
+                self.study, simulate(self.study, overrides), evaluate=self.evaluate
+            )
+        except RecipeError as error:
+            trial = Missing(missing=error.message)
+        self.made += 1
+        self.progress("trying layers", self.made, self.planned)
+        return trial
+
+
+def list_parts(study: Study) -> list[Part]:
+    """All that the recipe quantizes and an override can leave out, in order of execution."""
+    order = study.order
+    prepared = insert_observers(order.program, order.plan)
+    quantized = {node.name for node in prepared.graph.nodes if own_inputs(node)}
+    layers = {layer.node: layer for layer in find_layers(order.program) if layer.multiplies}
+    parts: dict[Override, Part] = {}
+    for node in order.program.graph.nodes:
+        if node.name not in quantized:
+            continue
+        part = _part_of(node, layers.get(node.name), order.program)
+        # The layers of one module, as those of an unrolled loop, are one part.
+        macs = part.macs + (parts[part.override].macs if part.override in parts else 0)
+        parts[part.override] = Part(part.module, part.kind, part.override, macs)
+    return list(parts.values())
+
+
+def _part_of(node: Node, layer: Layer | None, program: ExportedProgram) -> Part:
+    if layer is not None:
+        override = Override(module=layer.module, precision="fp32")
+        return Part(layer.module, layer.kind, override, _count_macs(node, layer, program))
+    kind = str(node.target).removeprefix("aten.").partition(".")[0]
+    paths = paths_of(node)
+    module = paths[-1] if paths else ""
+    return Part(module, kind, Override(module=module or None, operator=kind, precision="fp32"), 0)
+
+
+def _count_macs(node: Node, layer: Layer, program: ExportedProgram) -> int:
+    """Multiply-accumulates of a layer: each weight is used once for each place of the output.
+
+    A transposed convolution uses it once for each place of the input.
+    """
+    tensors = {**program.state_dict, **program.constants}
+    is_transposed = layer.kind.startswith("conv_transpose")
+    counted = node.all_input_nodes[0] if is_transposed else node
+    value = counted.meta.get("val")
+    if not isinstance(value, torch.Tensor):
+        return 0
+    return sum(value.numel() * tensors[name].numel() // tensors[name].shape[0] for name in layer.weights)
+
+
+def _decibels(trial: Trial | Missing) -> float:
+    return math.inf if isinstance(trial, Missing) else trial.sqnr_db
+
+
+def _badness(layer: LayerSensitivity) -> tuple[int, float]:
+    """Key that sorts the worst layer first."""
+    if not isinstance(layer.left_out, Missing):
+        return 0, -layer.left_out.sqnr_db
+    return (1, layer.alone.sqnr_db) if not isinstance(layer.alone, Missing) else (2, 0.0)
