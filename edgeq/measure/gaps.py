@@ -1,11 +1,14 @@
 """What a run on a device cannot show, and why: known before anything is measured."""
 
 from edgeq.devices.profile import DeviceProfile
+from edgeq.measure.memory import BY_STAGE, COLD
 from edgeq.measure.power import find_power_gap
 from edgeq.results.records import Missing, Spec
 
 # What the latency pass times.
-TIMED = ("latency", "load", "init", "first")
+TIMED = ("latency", "load", "init", "first", "empty")
+# What the memory pass gives.
+OF_MEMORY = (*BY_STAGE, *COLD)
 
 NO_CLOCK = "qemu-user has no clock: how long something takes there says nothing about a device"
 NOT_ASKED = "not asked for"
@@ -18,6 +21,8 @@ def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
         gaps = dict.fromkeys(TIMED, NO_CLOCK)
     elif "latency" not in spec.passes:
         gaps = dict.fromkeys(TIMED, NOT_ASKED)
+    if "memory" not in spec.passes:
+        gaps |= dict.fromkeys(OF_MEMORY, NOT_ASKED)
     power = find_power_gap(profile.kind, profile.clock, profile.sensors)
     if power is None and "power" not in spec.passes:
         power = NOT_ASKED

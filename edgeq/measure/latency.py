@@ -60,16 +60,22 @@ def ticks_to_unit(clock: Clock) -> tuple[float, Unit]:
     return (1.0, "insn") if clock == "instructions" else (1e-9, "s")
 
 
-def latency_series(result: Result, clock: Clock) -> tuple[Series, ...]:
-    """`load`, `init`, `first`, warm-up and measured `latency` of a latency pass, every raw value kept.
+def series_source(clock: Clock) -> str:
+    """Where the times of a runner come from."""
+    return "guest CLOCK_MONOTONIC under QEMU -icount" if clock == "instructions" else "CLOCK_MONOTONIC"
 
-    None of it where there is no clock.
+
+def latency_series(result: Result, clock: Clock) -> tuple[Series, ...]:
+    """`load`, `init`, `first`, `empty`, warm-up and measured `latency` of a latency pass, every raw value.
+
+    `empty` is what the runner itself adds to each time: a call that does nothing, timed in the same way.
+    There is none of it where there is no clock.
     """
     times = result.times
     if times is None or clock == "none":
         return ()
     factor, unit = ticks_to_unit(clock)
-    source = "guest CLOCK_MONOTONIC under QEMU -icount" if clock == "instructions" else "CLOCK_MONOTONIC"
+    source = series_source(clock)
 
     def series(
         name: str, phase: Phase, ticks: tuple[int, ...], starts: tuple[int, ...] | None = None
@@ -87,6 +93,7 @@ def latency_series(result: Result, clock: Clock) -> tuple[Series, ...]:
         series("load", "measured", (times.load,)),
         series("init", "measured", (times.init,)),
         series("first", "measured", (times.first,)),
+        *((series("empty", "measured", times.empty),) if times.empty else ()),
         series("latency", "warmup", times.warmup),
         series("latency", "measured", times.measured, times.starts),
     )

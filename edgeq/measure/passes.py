@@ -1,4 +1,4 @@
-"""The passes of one artifact on one device (latency with memory, outputs, operators), a process each."""
+"""The passes of one artifact on one device (latency, memory, outputs, operators), a process each."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from edgeq.errors import ArtifactError, DeviceError, MeasurementError, RunnerErr
 from edgeq.measure.etdump import read_etdump
 from edgeq.measure.gaps import NOT_ASKED, find_gaps, find_operator_gap
 from edgeq.measure.latency import latency_series, ticks_to_unit
-from edgeq.measure.memory import memory_parts
+from edgeq.measure.memory import is_warm, memory_job, memory_parts, memory_series
 from edgeq.measure.operators import operator_table
 from edgeq.measure.outputs import check_outputs, is_constant
 from edgeq.measure.paired import Contestant, Interleaving
@@ -116,6 +116,8 @@ class Passes:
         latency = self.deploy()
         if "latency" in self._spec.passes:
             self._latency(latency)
+        if "memory" in self._spec.passes:
+            self._memory(latency)
         if "power" in self._spec.passes and self._clock == "wall":
             measure_power(self._launcher, latency, *self._probes, self._keep_power)
         self.check(latency)
@@ -183,11 +185,20 @@ class Passes:
         if self._clock == "none":
             return
         self.findings.warnings += find_warmup_warnings(result, job)
+        if not is_warm(result):
+            self.findings.warnings.append(_not_warm(result))
         measured = len(result.times.measured) if result.times else 0
         if measured < job.iterations[0]:
             self.findings.warnings.append(_cut_short(measured, job))
         elif job.agreement is not None and result.stopped_by != "agreement":
             self.findings.warnings.append(_not_agreed(result, job))
+
+    def _memory(self, latency: Job) -> None:
+        result = self._launcher.run(memory_job(latency))
+        series, gaps = memory_series(result, self._clock)
+        self.findings.series += series
+        self.findings.not_measured |= gaps
+        self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
 
     def _keep_power(self, found: PowerFindings) -> None:
         self.findings.series += tuple(found.series)
@@ -269,6 +280,16 @@ def _cut_short(measured: int, job: Job) -> RunWarning:
         message=f"only {measured} of at least {job.iterations[0]} inferences fitted into "
         f"{job.seconds[1]:g} s of the device's clock",
         facts={"n": measured, "wanted": job.iterations[0]},
+    )
+
+
+def _not_warm(result: Result) -> RunWarning:
+    share = result.cached or 0.0
+    return RunWarning(
+        code="load-not-warm",
+        message=f"{share:.0%} of the program's file lay in the page cache when it was loaded: load, init and "
+        "the first inference hold some reading from the disk",
+        facts={"cached": share},
     )
 
 

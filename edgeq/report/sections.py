@@ -5,6 +5,7 @@ Every number of an emulated device carries the word *emulated*; what was not mea
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from edgeq.report.distribution import distribution_sections
 from edgeq.report.energy import energy_sections
@@ -13,7 +14,7 @@ from edgeq.report.paired import paired_sections
 from edgeq.report.policy import describe_policy
 from edgeq.report.section import Section
 from edgeq.report.sustained import sustained_sections
-from edgeq.results.records import Memory, Metrics, Missing, Run
+from edgeq.results.records import Memory, Metrics, Missing, Run, packed_bytes
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
 
@@ -30,6 +31,9 @@ class Figure:
     text: str
     number: float | None = None
     score: bool = False
+
+
+Quantity = tuple[str, Callable[[Run], Figure]]
 
 
 def report_sections(runs: Sequence[Run]) -> list[Section]:
@@ -136,7 +140,7 @@ def _ratio(new: Figure, base: Figure) -> str:
     return format_ratio(new.number, base.number)
 
 
-def _quantities(runs: Sequence[Run]) -> list[tuple[str, Callable[[Run], Figure]]]:
+def _quantities(runs: Sequence[Run]) -> list[Quantity]:
     what = "instructions per inference (emulated)" if counts_instructions(runs) else "latency per inference"
     metrics = dict.fromkeys(
         key
@@ -145,19 +149,23 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Callable[[Run], Figure]]
         for key in rung
         if key != "missing"
     )
-    rows: list[tuple[str, Callable[[Run], Figure]]] = [
+    rows: list[Quantity] = [
         ("status", lambda run: Figure(run.standing)),
         (f"{what}, median", lambda run: _statistic(run, "latency", "median")),
         ("p10", lambda run: _statistic(run, "latency", "p10")),
         ("p90", lambda run: _statistic(run, "latency", "p90")),
         ("inferences measured", _count),
+        ("of each, the runner's own part", lambda run: Figure(_statistic(run, "empty", "median").text)),
         ("first inference", lambda run: _statistic(run, "first", "median")),
         ("load program", lambda run: _statistic(run, "load", "median")),
         ("init method", lambda run: _statistic(run, "init", "median")),
+        *_cold_quantities(runs),
         ("program file", lambda run: _memory(run, "program")),
         ("planned arena", lambda run: _memory(run, "arena")),
         ("heap after load", lambda run: _memory(run, "heap_loaded")),
+        ("of it, packed weights and workspace", _packed),
         ("peak RSS", lambda run: _memory(run, "rss_peak")),
+        *_pss_quantities(runs),
         ("RSS before load", lambda run: Figure(_memory(run, "rss_start").text)),
     ]
     for metric in metrics:
@@ -178,6 +186,28 @@ def _quantities(runs: Sequence[Run]) -> list[tuple[str, Callable[[Run], Figure]]
         ),
     ]
     return rows
+
+
+def _cold_quantities(runs: Sequence[Run]) -> list[Quantity]:
+    """Rows of a load without the page cache, when one of the runs has it."""
+    names = {"load.cold": "load program, cold", "init.cold": "init method, cold", "first.cold": "first, cold"}
+    return [
+        (label, partial(_statistic, name=name, field="median"))
+        for name, label in names.items()
+        if any(run.find_series(name) for run in runs)
+    ]
+
+
+def _pss_quantities(runs: Sequence[Run]) -> list[Quantity]:
+    measured = any(run.memory is not None and isinstance(run.memory.pss_peak, int) for run in runs)
+    return [("peak PSS", partial(_memory, field="pss_peak"))] if measured else []
+
+
+def _packed(run: Run) -> Figure:
+    value = None if run.memory is None else packed_bytes(run.memory)
+    if isinstance(value, int):
+        return Figure(format_quantity(value, "B"), float(value))
+    return Figure(f"not measured: {value.missing}" if isinstance(value, Missing) else "not measured")
 
 
 def _statistic(run: Run, name: str, field: str) -> Figure:

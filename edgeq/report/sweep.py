@@ -19,13 +19,16 @@ def sweep_section(found: Recommendation, artifact: str, device: str) -> Section:
             str(place.setting),
             format_quantity(place.typical, place.unit),
             _beside(place),
+            *(
+                "not measured" if size is None else format_quantity(size, "B")
+                for size in (place.heap, place.rss)
+            ),
             "recommended" if place.setting == found.setting else "",
         )
         for place in found.places
     )
-    return Section(
-        "Threads and cores", (answer, rests), ("setting", "typical", "beside the fastest", ""), rows
-    )
+    header = ("setting", "typical", "beside the fastest", "peak heap", "peak RSS", "")
+    return Section("Threads and cores", (answer, rests), header, rows)
 
 
 def _beside(place: Place) -> str:

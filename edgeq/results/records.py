@@ -187,16 +187,23 @@ class Series(Record, frozen=True, kw_only=True):
     source: str
 
 
+_UNREAD = Missing(missing="the runner of this run did not read it")
+_ONLY_ASKED = Missing(missing="only the memory pass reads it (`--measure memory`)")
+
+
 class Memory(Record, frozen=True, kw_only=True):
-    """Memory in bytes by part.
+    """Memory in bytes by part: of the memory pass where there was one, else of the latency pass.
 
     Attributes:
         program: size of the `.pte` file.
         arena: planned buffers of the method, summed.
+        heap_start: heap in use before the program was opened.
         heap_loaded: heap in use after the method was loaded (packed weights and workspace among it).
         heap_peak: most heap in use that was seen at a stage boundary.
         rss_start: VmRSS of the runner before it opened the program: its own code and ExecuTorch's libraries.
-        rss_peak: VmHWM of the runner at the end of the latency pass.
+        rss_peak: VmHWM of the runner at the end of the pass.
+        pss_peak: most proportional set size that was seen at a stage boundary: pages that other processes
+            have too (libraries, a program that several run) count by their share.
     """
 
     program: int | Missing
@@ -205,6 +212,18 @@ class Memory(Record, frozen=True, kw_only=True):
     heap_peak: int | Missing
     rss_start: int | Missing
     rss_peak: int | Missing
+    heap_start: int | Missing = _UNREAD
+    pss_peak: int | Missing = _ONLY_ASKED
+
+
+def packed_bytes(memory: Memory) -> int | Missing:
+    """What loading took of the heap beside the planned buffers: packed weights, workspace, the method."""
+    parts = (memory.heap_loaded, memory.heap_start, memory.arena)
+    for part in parts:
+        if isinstance(part, Missing):
+            return part
+    loaded, start, arena = (part for part in parts if isinstance(part, int))
+    return loaded - start - arena
 
 
 class Operator(Record, frozen=True, kw_only=True):

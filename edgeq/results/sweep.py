@@ -38,6 +38,8 @@ class Place(Record, frozen=True, kw_only=True):
         low: lower end of the interval of its latency over that of the fastest; None for that one itself.
         high: upper end.
         is_slower: whether it was proven slower than the fastest.
+        heap: most heap in use, bytes; None when it was not measured.
+        rss: peak RSS, bytes; None when it was not measured.
     """
 
     setting: Setting
@@ -46,6 +48,8 @@ class Place(Record, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     is_slower: bool = False
+    heap: int | None = None
+    rss: int | None = None
 
 
 class Recommendation(Record, frozen=True, kw_only=True):
@@ -107,7 +111,14 @@ def format_cores(cpus: Sequence[int]) -> str:
 def _place(run: Run) -> Place:
     series = run.find_series("latency")
     unit: Unit = series.unit if series is not None else "s"
-    return Place(setting=setting_of(run), typical=_typical(run), unit=unit)
+    heap, rss = (getattr(run.memory, name, None) for name in ("heap_peak", "rss_peak"))
+    return Place(
+        setting=setting_of(run),
+        typical=_typical(run),
+        unit=unit,
+        heap=heap if isinstance(heap, int) else None,
+        rss=rss if isinstance(rss, int) else None,
+    )
 
 
 def _stand(fastest: Run, run: Run, level: float) -> Place:

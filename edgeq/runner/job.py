@@ -12,14 +12,21 @@ from edgeq.results.records import Agreement, Record, Steadiness
 
 JOB_SCHEMA = 1
 
-Pass = Literal["latency", "outputs", "operators"]
+Pass = Literal["latency", "memory", "outputs", "operators"]
 
 
 class JobSensor(Record, frozen=True, kw_only=True):
-    """What the runner reads at once: what is in `files`, or what `command` prints. The other is empty."""
+    """What the runner reads at once: what is in `files`, or what `command` prints. The other is empty.
+
+    Attributes:
+        room: bytes that are enough of each file; None for all (8192 at most, together).
+        every: intervals from one reading to the next.
+    """
 
     files: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    room: int | None = None
+    every: int = 1
 
 
 class Sampling(Record, frozen=True, kw_only=True):
@@ -42,8 +49,10 @@ class Job(Record, frozen=True, kw_only=True):
     """One pass of one program. Paths are on the device.
 
     Attributes:
-        kind: `latency` (load, init, first, warm-up, measured), `outputs` (every sample once, outputs kept)
-            or `operators` (the method loaded with an event tracer, `iterations[0]` traced inferences).
+        kind: `latency` (load, init, first, warm-up, measured), `memory` (two inferences of a program whose
+            file was taken out of the page cache before, where that can be done), `outputs` (every sample
+            once, outputs kept) or `operators` (the method loaded with an event tracer, `iterations[0]`
+            traced inferences).
         inputs: safetensors file with keys `"{sample}.{index}"`; samples are taken in turn.
         outputs: safetensors file to write in the `outputs` pass; the `operators` pass writes it too when
             given, from inferences that come before the traced ones.
@@ -92,7 +101,10 @@ class RunnerFailure(Record, frozen=True, kw_only=True):
 
 
 class Times(Record, frozen=True, kw_only=True):
-    """Nanoseconds of the device's monotonic clock; `starts` belong to `measured`."""
+    """Nanoseconds of the device's monotonic clock; `starts` belong to `measured`.
+
+    `empty` are times of a call that does nothing, taken as those of inferences are: what the runner adds.
+    """
 
     load: int
     init: int
@@ -100,19 +112,21 @@ class Times(Record, frozen=True, kw_only=True):
     warmup: tuple[int, ...] = ()
     measured: tuple[int, ...] = ()
     starts: tuple[int, ...] = ()
+    empty: tuple[int, ...] = ()
 
 
 class MemoryStage(Record, frozen=True, kw_only=True):
     """Bytes at the end of a stage (`start`, `loaded`, `initialized`, `first`, `done`).
 
     `rss` and `hwm` are VmRSS and VmHWM, None when the kernel hides them; `heap` is `mallinfo2()`'s
-    `uordblks + hblkhd`.
+    `uordblks + hblkhd`; `pss` is that of /proc/self/smaps_rollup, read in the `memory` pass only.
     """
 
     stage: str
     rss: int | None
     hwm: int | None
     heap: int
+    pss: int | None = None
 
 
 class Sample(Record, frozen=True, array_like=True):
@@ -152,6 +166,8 @@ class Result(Record, frozen=True, kw_only=True):
     Attributes:
         threads: size of the thread pool; None where the runtime does not tell.
         arenas: bytes of each planned buffer; None where the runtime does not tell.
+        cached: share of the program file's pages that lay in the page cache before it was opened; None where
+            the kernel does not tell.
     """
 
     schema: int
@@ -166,6 +182,7 @@ class Result(Record, frozen=True, kw_only=True):
     warmup_stopped_by: Literal["count", "steady", "seconds"] | None = None
     stopped_by: Literal["agreement", "iterations", "seconds"] | None = None
     memory: tuple[MemoryStage, ...] = ()
+    cached: float | None = None
     sampled: Sampled | None = None
 
 

@@ -63,7 +63,7 @@ def test_list_that_names_no_cores_is_refused(text):
 def test_unknown_quantity_is_refused_and_the_valid_ones_are_listed():
     with pytest.raises(InputError, match=r"'speed'.*latency, operators, outputs"):
         read_passes("latency,speed")
-    assert read_passes("memory,latency,outputs") == ("latency", "outputs")
+    assert read_passes("memory, latency,outputs,memory") == ("memory", "latency", "outputs")
 
 
 def test_run_of_a_given_length_lasts_so_long_and_has_the_time_for_it():

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from runs import SPEC, make_run
 
 from edgeq.errors import InputError
-from edgeq.results.records import Pairing, Series
+from edgeq.report.sweep import sweep_section
+from edgeq.results.records import Missing, Pairing, Series
 from edgeq.results.sweep import Setting, format_cores, recommend
 
 
@@ -29,6 +30,21 @@ def test_fastest_setting_is_recommended_when_all_others_are_slower():
     assert found.sure
     assert [place.setting.threads for place in found.places] == [4, 2, 1]
     assert [place.is_slower for place in found.places] == [False, True, True]
+
+
+def test_what_grows_with_threads_stands_beside_each_setting():
+    sizes = {1: 1_000_000, 2: 2_000_000}
+    runs = [run_of(threads, 5.0, place=threads - 1) for threads in sizes]
+    runs = [
+        replace(run, memory=replace(run.memory, heap_peak=sizes[run.spec.threads], rss_peak=hidden))
+        for run, hidden in zip(runs, (5_000_000, Missing(missing="hidden")), strict=True)
+    ]
+    section = sweep_section(recommend(runs), "a.int8", "pi")
+    by_setting = {row[0]: dict(zip(section.header, row, strict=True)) for row in section.rows}
+    assert by_setting["1 thread"]["peak heap"] == "1 MB"
+    assert by_setting["1 thread"]["peak RSS"] == "5 MB"
+    assert by_setting["2 threads"]["peak heap"] == "2 MB"
+    assert by_setting["2 threads"]["peak RSS"] == "not measured"
 
 
 def test_more_threads_that_gain_nothing_are_not_recommended():

@@ -85,12 +85,14 @@ void read_pass(const json& document, Job& job) {
   job.pass_name = text(need(document, "pass"), "pass");
   if (job.pass_name == "latency") {
     job.pass = Pass::latency;
+  } else if (job.pass_name == "memory") {
+    job.pass = Pass::memory;
   } else if (job.pass_name == "outputs") {
     job.pass = Pass::outputs;
   } else if (job.pass_name == "operators") {
     job.pass = Pass::operators;
   } else {
-    bad("pass", "expected latency, outputs or operators, got '" + job.pass_name + "'");
+    bad("pass", "expected latency, memory, outputs or operators, got '" + job.pass_name + "'");
   }
   const auto optional_path = [&](const char* key, Pass needed_by) {
     const auto found = document.find(key);
@@ -177,8 +179,14 @@ Sensor read_job_sensor(const json& object) {
   if (!object.is_object()) {
     bad("sampling.sensors", "expected objects, got " + object.dump());
   }
-  check_keys(object, "sampling.sensors.", {"files", "command"});
+  check_keys(object, "sampling.sensors.", {"files", "command", "room", "every"});
   Sensor sensor{read_texts(object, "files"), read_texts(object, "command")};
+  if (const auto found = object.find("room"); found != object.end() && !found->is_null()) {
+    sensor.room = static_cast<size_t>(integer(*found, "sampling.sensors.room", 1, kMostCount));
+  }
+  if (const auto found = object.find("every"); found != object.end()) {
+    sensor.every = integer(*found, "sampling.sensors.every", 1, kMostCount);
+  }
   if (sensor.files.empty() == sensor.command.empty()) {
     bad("sampling.sensors", "each needs either files or a command, got " + object.dump());
   }

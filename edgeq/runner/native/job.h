@@ -10,7 +10,7 @@
 
 namespace edgeq {
 
-enum class Pass { latency, outputs, operators };
+enum class Pass { latency, memory, outputs, operators };
 
 struct Agreement {
   size_t window;
@@ -27,6 +27,8 @@ struct Steady {
 struct Sensor {
   std::vector<std::string> files;
   std::vector<std::string> command;
+  size_t room = 0;   // bytes to read of each file; 0: as many as there is room for
+  int64_t every = 1;  // intervals from one reading to the next
 };
 
 struct Sampling {

@@ -1,10 +1,16 @@
 #include "memory.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 namespace edgeq {
 namespace {
@@ -39,10 +45,57 @@ void parse_line(const char* line, const char* key, std::optional<int64_t>& value
   }
 }
 
+std::optional<int64_t> proportional_set() {
+  std::optional<int64_t> pss;
+  if (FILE* rollup = std::fopen("/proc/self/smaps_rollup", "re")) {
+    char line[256];
+    while (std::fgets(line, sizeof line, rollup)) {
+      parse_line(line, "Pss", pss);
+    }
+    std::fclose(rollup);
+  }
+  return pss;
+}
+
 }  // namespace
 
-MemoryStage take_memory(const std::string& stage) {
-  MemoryStage memory{stage, std::nullopt, std::nullopt, heap_in_use()};
+std::optional<double> cached_share(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat status {};
+  std::optional<double> share;
+  if (file >= 0 && fstat(file, &status) == 0 && status.st_size > 0) {
+    const auto size = static_cast<size_t>(status.st_size);
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    // Mapped and not touched: this makes no page resident.
+    void* map = mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
+    if (map != MAP_FAILED) {
+      std::vector<unsigned char> pages((size + page - 1) / page);
+      if (mincore(map, size, pages.data()) == 0) {
+        const auto there = std::count_if(pages.begin(), pages.end(), [](unsigned char each) { return each & 1; });
+        share = static_cast<double>(there) / static_cast<double>(pages.size());
+      }
+      munmap(map, size);
+    }
+  }
+  if (file >= 0) {
+    close(file);
+  }
+  return share;
+}
+
+void evict(const std::string& path) {
+  if (const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC); file >= 0) {
+    fdatasync(file);  // pages that are still to be written stay
+    posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    close(file);
+  }
+}
+
+MemoryStage take_memory(const std::string& stage, bool with_pss) {
+  MemoryStage memory{stage, std::nullopt, std::nullopt, heap_in_use(), std::nullopt};
+  if (with_pss) {
+    memory.pss = proportional_set();
+  }
   if (FILE* status = std::fopen("/proc/self/status", "re")) {
     char line[256];
     while (std::fgets(line, sizeof line, status)) {

@@ -14,6 +14,7 @@ namespace edgeq {
 namespace {
 
 using executorch::etdump::ETDumpGen;
+using executorch::runtime::Error;
 using executorch::runtime::Method;
 
 // A method that is ready to run, and its samples.
@@ -38,6 +39,23 @@ class Bench {
     const int64_t end = now();
     check(error, "inference " + std::to_string(number) + " failed");
     return {start, end - start};
+  }
+
+  // What is in each of the times besides the inference: the readings of the clock around a call that does nothing.
+  static std::vector<int64_t> time_nothing() {
+    constexpr size_t kTimes = 101;
+    enter_stage("empty");
+    Error (*volatile nothing)() = [] { return Error::Ok; };
+    std::vector<int64_t> durations;
+    durations.reserve(kTimes);
+    while (durations.size() < kTimes) {
+      const int64_t start = now();
+      const auto error = nothing();
+      const int64_t end = now();
+      check(error, "nothing failed");
+      durations.push_back(end - start);
+    }
+    return durations;
   }
 
   size_t samples() const { return samples_.size(); }
@@ -103,6 +121,7 @@ void run_latency(const Job& job, Bench& bench, Times& times, Result& result) {
   times.warmup.reserve(std::min(job.warmup, kMostReserved));
   times.measured.reserve(std::min(job.most_iterations, kMostReserved));
   times.starts.reserve(std::min(job.most_iterations, kMostReserved));
+  times.empty = Bench::time_nothing();
   times.first = bench.infer("first", 0).duration;
   result.memory.push_back(take_memory("first"));
   Observation observation(job, result);
@@ -119,6 +138,14 @@ void run_latency(const Job& job, Bench& bench, Times& times, Result& result) {
     result.stopped_by = rule.decide(times.measured, now() - began);
   }
   observation.rest_after();
+  result.times = std::move(times);
+}
+
+// Nothing but what a user's process would do: no sampling, and no room for the times of many inferences.
+void run_memory(Bench& bench, Times& times, Result& result) {
+  times.first = bench.infer("first", 0).duration;
+  result.memory.push_back(take_memory("first", true));
+  bench.infer("measured", 1);
   result.times = std::move(times);
 }
 
@@ -205,14 +232,19 @@ void run_pass(const Job& job, Result& result) {
   result.threads = set_threads(job.threads);
   enter_stage("input");
   Samples samples(job.inputs);
-  result.memory.push_back(take_memory("start"));
+  const bool with_pss = job.pass == Pass::memory;
+  if (job.pass == Pass::memory) {
+    evict(job.program);
+  }
+  result.cached = cached_share(job.program);
+  result.memory.push_back(take_memory("start", with_pss));
 
   enter_stage("load");
   Times times;
   const int64_t start = now();
   const LoadedProgram program(job.program);
   times.load = now() - start;
-  result.memory.push_back(take_memory("loaded"));
+  result.memory.push_back(take_memory("loaded", with_pss));
 
   const auto meta = program.meta(job.method);
   result.arenas = arena_sizes(meta);
@@ -225,16 +257,17 @@ void run_pass(const Job& job, Result& result) {
   const int64_t initialize = now();
   LoadedMethod method(program, job.method, job.pass == Pass::operators ? &tracer : nullptr);
   times.init = now() - initialize;
-  result.memory.push_back(take_memory("initialized"));
+  result.memory.push_back(take_memory("initialized", with_pss));
 
   enter_stage("input");
   Bench bench(method, samples);
   switch (job.pass) {
     case Pass::latency: run_latency(job, bench, times, result); break;
+    case Pass::memory: run_memory(bench, times, result); break;
     case Pass::outputs: run_outputs(job, bench, result); break;
     case Pass::operators: run_operators(job, bench, tracer, result); break;
   }
-  result.memory.push_back(take_memory("done"));
+  result.memory.push_back(take_memory("done", with_pss));
 }
 
 }  // namespace edgeq

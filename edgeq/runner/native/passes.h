@@ -1,4 +1,4 @@
-// The three passes of a job.
+// The passes of a job.
 #pragma once
 
 #include "job.h"

@@ -16,7 +16,7 @@ ordered_json or_null(const std::optional<T>& value) {
 
 ordered_json encode(const Times& times) {
   return {{"load", times.load},     {"init", times.init},         {"first", times.first},
-          {"warmup", times.warmup}, {"measured", times.measured}, {"starts", times.starts}};
+          {"warmup", times.warmup}, {"measured", times.measured}, {"starts", times.starts}, {"empty", times.empty}};
 }
 
 ordered_json encode(const std::vector<MemoryStage>& stages) {
@@ -25,7 +25,8 @@ ordered_json encode(const std::vector<MemoryStage>& stages) {
     list.push_back({{"stage", memory.stage},
                     {"rss", or_null(memory.rss)},
                     {"hwm", or_null(memory.hwm)},
-                    {"heap", memory.heap}});
+                    {"heap", memory.heap},
+                    {"pss", or_null(memory.pss)}});
   }
   return list;
 }
@@ -58,6 +59,7 @@ void write_result(const std::string& path, const Job& job, const Result& result,
   document["warmup_stopped_by"] = or_null(result.warmup_stopped_by);
   document["stopped_by"] = or_null(result.stopped_by);
   document["memory"] = encode(result.memory);
+  document["cached"] = or_null(result.cached);
   document["sampled"] = encode(result.sampled);
   // A damaged program's names may hold any bytes: those that are no UTF-8 are replaced.
   const std::string text = document.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";

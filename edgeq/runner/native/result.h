@@ -19,6 +19,7 @@ struct Times {
   int64_t load = 0;
   int64_t init = 0;
   int64_t first = 0;
+  std::vector<int64_t> empty;
   std::vector<int64_t> warmup;
   std::vector<int64_t> measured;
   std::vector<int64_t> starts;
@@ -33,6 +34,7 @@ struct Result {
   std::optional<std::string> warmup_stopped_by;
   std::optional<std::string> stopped_by;
   std::vector<MemoryStage> memory;
+  std::optional<double> cached;
   std::optional<Sampled> sampled;
 };
 

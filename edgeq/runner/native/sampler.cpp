@@ -108,6 +108,7 @@ struct Sampler::State {
   Ending stop{};
   Ending done{};
   std::vector<int> failures{};
+  std::vector<int64_t> due{};  // the slot from which on each sensor is read again
   Reading reading{};
   int64_t children = 0;
   int pin_error = 0;
@@ -119,6 +120,7 @@ struct Sampler::State {
 Sampler::Sampler(const Sampling& plan, const std::vector<int>& inference_cpus)
     : state_(new State{.plan = plan, .inference_cpus = inference_cpus}) {
   state_->failures.assign(plan.sensors.size(), 0);
+  state_->due.assign(plan.sensors.size(), 0);
   register_samples(state_->log.data(), &state_->log.length());
   // Signals go to the main thread: all are blocked while this one begins, and it inherits that.
   sigset_t all;
@@ -175,7 +177,7 @@ void Sampler::run(const std::shared_ptr<State>& shared) {
     const auto offset = static_cast<int64_t>(draw(static_cast<uint64_t>(slot)) * static_cast<double>(interval));
     const int64_t wait = state.began + slot * interval + offset - now();
     if (wait > 0) {
-      more = !state.stop.await(wait) && sample_all(state);
+      more = !state.stop.await(wait) && sample_all(state, slot);
     } else {
       slot = std::max(slot, (now() - state.began) / interval - 1);
     }
@@ -184,13 +186,18 @@ void Sampler::run(const std::shared_ptr<State>& shared) {
 }
 
 // False when nothing is left to ask.
-bool Sampler::sample_all(State& state) {
+bool Sampler::sample_all(State& state, int64_t slot) {
   bool more = false;
   for (size_t index = 0; index < state.plan.sensors.size(); ++index) {
     int& failures = state.failures[index];
     if (failures >= kMostFailures) {
       continue;
     }
+    if (slot < state.due[index]) {
+      more = true;
+      continue;
+    }
+    state.due[index] = slot + state.plan.sensors[index].every;
     state.current = static_cast<int>(index);
     const int64_t start = now();
     read_sensor(state.plan.sensors[index], state.reading, state.children);

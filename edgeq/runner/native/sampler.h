@@ -40,7 +40,7 @@ class Sampler {
  private:
   struct State;
   static void run(const std::shared_ptr<State>& state);
-  static bool sample_all(State& state);
+  static bool sample_all(State& state, int64_t slot);
   bool end_thread();
 
   std::shared_ptr<State> state_;

@@ -39,8 +39,8 @@ void trim(Reading& reading, size_t least) {
   }
 }
 
-// Appends the file's content; false when it gives none.
-bool append_file(const char* path, Reading& reading) {
+// Appends the file's content, of which `room` bytes are enough (0: all); false when it gives none.
+bool append_file(const char* path, size_t room, Reading& reading) {
   // O_NONBLOCK: a pipe that nobody writes to must not hold the thread.
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
@@ -48,7 +48,8 @@ bool append_file(const char* path, Reading& reading) {
     return false;
   }
   const size_t before = reading.length;
-  const ssize_t got = read(file, reading.text + before, Reading::kRoom - before);
+  const size_t left = Reading::kRoom - before;
+  const ssize_t got = read(file, reading.text + before, room ? std::min(room, left) : left);
   if (got < 0) {
     set_errno(reading, path);
   }
@@ -61,12 +62,12 @@ bool append_file(const char* path, Reading& reading) {
   return true;
 }
 
-void read_files(const std::vector<std::string>& files, Reading& reading) {
-  for (size_t index = 0; index < files.size(); ++index) {
+void read_files(const Sensor& sensor, Reading& reading) {
+  for (size_t index = 0; index < sensor.files.size(); ++index) {
     if (index > 0 && reading.length < Reading::kRoom) {
       reading.text[reading.length++] = '\n';
     }
-    if (!append_file(files[index].c_str(), reading)) {
+    if (!append_file(sensor.files[index].c_str(), sensor.room, reading)) {
       return;
     }
   }
@@ -169,7 +170,7 @@ void read_sensor(const Sensor& sensor, Reading& reading, int64_t& children) {
   reading.length = 0;
   reading.good = false;
   if (sensor.command.empty()) {
-    read_files(sensor.files, reading);
+    read_files(sensor, reading);
   } else {
     run_command(sensor.command, reading, children);
   }
