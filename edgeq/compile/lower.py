@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.backend.canonical_partitioners.config_partitioner import format_target_name
 from executorch.exir.backend.utils import WhyNoPartition
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from edgeq.compile.partition import make_partitioner
 from edgeq.compile.subject import Subject
 from edgeq.compile.trace import refusal_of
 from edgeq.results.records import Delegation, LeftOut
@@ -42,9 +42,7 @@ def lower_program(program: ExportedProgram, subject: Subject) -> Lowered:
     """
     try:
         with _partitioner_reasons() as reasons:
-            edge: EdgeProgramManager = to_edge_transform_and_lower(
-                program, partitioner=[XnnpackPartitioner()]
-            )
+            edge: EdgeProgramManager = to_edge_transform_and_lower(program, partitioner=[make_partitioner()])
         outer = edge.exported_program().graph_module
         delegates = tuple(
             getattr(outer, node.target).original_module

@@ -1,8 +1,12 @@
-"""XNNPACK's quantizer with one correction, and with a recipe's overrides.
+"""XNNPACK's quantizer with three corrections, and with a recipe's overrides.
 
 `XNNPACKQuantizer` fuses a convolution or linear layer with ReLU only. Before ReLU6 (hardtanh) it observes
 the layer's own output, so that many INT8 codes stand for values that the clamp removes. XNNPACK folds the
 clamp into the layer anyway; observing behind it costs nothing.
+
+It gives a global mean the range of what it averages, which is far wider than that of the means; here it has
+its own. And it leaves hard-swish out: where nothing else asks for INT8 behind it, as before a mean, it and
+what follows would be FP32. XNNPACK does it in INT8 by a table.
 """
 
 import dataclasses
@@ -12,8 +16,13 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
     get_symmetric_quantization_config,
 )
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer_utils import propagate_annotation
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationSpec,
+    SharedQuantizationSpec,
+)
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from edgeq.compile.observers import observer_class
@@ -26,10 +35,11 @@ _LAYERS = (
 )  # fmt: skip
 _SYMMETRIC = (torch.per_channel_symmetric, torch.per_tensor_symmetric)
 _CLAMPS = (_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default, _aten.relu6_.default)
+_MEANS = (_aten.mean.dim, _aten.adaptive_avg_pool2d.default)
 
 
 class ClampAwareQuantizer(XNNPACKQuantizer):
-    """`XNNPACKQuantizer` that treats ReLU6 as it treats ReLU, and does as a plan says."""
+    """`XNNPACKQuantizer` with the corrections above, that does as a plan says."""
 
     # Without the patterns for quantization-aware training: they match nothing here (batch norm is folded
     # before the quantizer runs), and preparing them traces twelve small graphs, about 5 s.
@@ -53,18 +63,30 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         """
         if self._plan.recipe.overrides:
             self._leave_out(model)
-        super().annotate(model)
-        for node in model.graph.nodes:
-            if node.target in _CLAMPS:
-                _observe_behind(node)
+        self._annotate_all(model)
         for node in model.graph.nodes:
             if Q_ANNOTATION_KEY in node.meta and node.op == "call_function":
                 _set(node, self._plan.setting_of(node.name))
         return model
 
+    def _annotate_all(self, model: GraphModule) -> None:
+        super().annotate(model)
+        if self._plan.recipe.activations != "static":
+            return
+        for node in model.graph.nodes:
+            if node.target in _CLAMPS:
+                _observe_behind(node)
+            elif node.target is _aten.hardswish.default and (not self.filter_fn or self.filter_fn(node)):
+                _quantize_alone(node)
+        # What only moves data, or averages it, takes over what is in front of it: hard-swish, too, now.
+        propagate_annotation(model)
+        for node in model.graph.nodes:
+            if node.target in _MEANS:
+                _give_own_range(node)
+
     def _leave_out(self, model: GraphModule) -> None:
         """Annotate once to see what there is, check the overrides against it, and wipe it out again."""
-        super().annotate(model)
+        self._annotate_all(model)
         takes = {node.name: own_inputs(node) for node in model.graph.nodes}
         quantized = frozenset(name for name, inputs in takes.items() if inputs)
         ranged = frozenset(n.name for n in model.graph.nodes if takes[n.name] and _carrier(n) is not None)
@@ -85,6 +107,29 @@ def _observe_behind(clamp: Node) -> None:
         output_qspec=annotation.output_qspec, _annotated=True
     )
     annotation.output_qspec = None
+
+
+def _quantize_alone(node: Node) -> None:
+    """Quantize the input and output of an elementwise operator whose input is INT8 anyway."""
+    source = node.args[0]
+    annotation = source.meta.get(Q_ANNOTATION_KEY) if isinstance(source, Node) else None
+    if annotation is None or annotation.output_qspec is None or Q_ANNOTATION_KEY in node.meta:
+        return
+    spec = _activation_spec()
+    node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
+        input_qspec_map={source: spec}, output_qspec=spec, _annotated=True
+    )
+
+
+def _give_own_range(node: Node) -> None:
+    annotation = node.meta.get(Q_ANNOTATION_KEY)
+    if annotation is not None and isinstance(annotation.output_qspec, SharedQuantizationSpec):
+        annotation.output_qspec = _activation_spec()
+
+
+def _activation_spec() -> QuantizationSpec:
+    spec: QuantizationSpec = get_symmetric_quantization_config().input_activation
+    return spec
 
 
 def own_inputs(node: Node) -> dict[Node, QuantizationSpec]:
@@ -115,7 +160,7 @@ def _set(node: Node, setting: Setting) -> None:
         # Weights are symmetric, activations affine; constants of the graph can be either.
         changed = (_of_weight if spec.qscheme in _SYMMETRIC else _of_activation)(spec, setting)
         node.meta[Q_ANNOTATION_KEY].input_qspec_map[source] = changed
-    carrier = _carrier(node) if inputs else None
+    carrier = _carrier(node) if inputs or node.target in _MEANS else None
     if carrier is not None:
         annotation = carrier.meta[Q_ANNOTATION_KEY]
         annotation.output_qspec = _of_activation(annotation.output_qspec, setting)

@@ -11,9 +11,13 @@ from torch.utils import _pytree as pytree
 from edgeq.compile.recipe import REWRITES, Recipe
 from edgeq.compile.rewrites.draft import Draft
 from edgeq.compile.rewrites.global_mean import rewrite_global_mean
+from edgeq.compile.rewrites.hard_sigmoid import rewrite_hard_sigmoid
+from edgeq.compile.rewrites.hard_swish import rewrite_hard_swish
 from edgeq.errors import ExportError
 
 _FUNCTIONS: dict[str, Callable[[Draft], int]] = {
+    "hard-swish": rewrite_hard_swish,
+    "hard-sigmoid": rewrite_hard_sigmoid,
     "global-mean": rewrite_global_mean,
 }
 

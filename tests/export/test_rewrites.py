@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
-from networks import Net, export, make_workload
+from networks import Net, export, make_workload, sqnr_db
 from torch import nn
 
+from edgeq.compile.host import HostProgram
 from edgeq.compile.recipe import REWRITES, extend_recipe
 from edgeq.compile.rewrite import _FUNCTIONS, rewrite_program
 from edgeq.compile.subject import open_subject
@@ -43,6 +44,12 @@ def difference(program, steps, shape=SHAPE):
             expected = before(sample)
             worst = max(worst, float((after(sample) - expected).abs().max() / expected.abs().max()))
     return worst
+
+
+def calls(program):
+    """The operators of a program, in order."""
+    nodes = [node for node in program.graph.nodes if node.op == "call_function"]
+    return [str(node.target).split(".")[1] for node in nodes]
 
 
 def test_table_of_names_is_the_table_of_functions():
@@ -104,6 +111,135 @@ def test_program_that_was_rewritten_is_left_as_it_was():
     again, _ = rewritten(pooled(lambda y: y.mean([2, 3])))
     assert str(program.graph) == str(again.graph) != str(steps[-1].program.graph)
     assert program.state_dict.keys() == steps[-1].program.state_dict.keys()
+
+
+SWISHES = [
+    nn.functional.hardswish,
+    lambda y: F.hardswish(y, inplace=True),
+    lambda y: y * F.relu6(y + 3) / 6,
+    lambda y: y * (F.relu6(y + 3) / 6),
+    lambda y: F.hardsigmoid(y) * y,
+    lambda y: y * nn.ReLU6()(y + 3.0) * (1 / 6),
+]
+
+
+@pytest.mark.parametrize("swish", SWISHES)
+@pytest.mark.parametrize("norm", [True, False])
+def test_hard_swish_is_one_operator_behind_a_clamped_layer(swish, norm):
+    forward = lambda net, x: net.out(swish(net.norm(net.conv(x))))  # noqa: E731
+    program, steps = rewritten(
+        lambda: Net(
+            forward,
+            conv=nn.Conv2d(3, 6, 3),
+            norm=nn.BatchNorm2d(6) if norm else nn.Identity(),
+            out=nn.Conv2d(6, 4, 1),
+        ),
+        "hard-swish",
+    )
+    # The layer's output is used twice when hard-swish is in parts; afterwards once, so that it may clamp.
+    assert [(step.name, step.places) for step in steps] == [("hard-swish", 1)]
+    assert calls(steps[-1].program) == [
+        "conv2d",
+        *(["batch_norm"] if norm else []),
+        "hardtanh",
+        "hardswish",
+        "conv2d",
+    ]
+    assert difference(program, steps) <= 1e-5
+
+
+def test_layer_whose_output_is_used_elsewhere_is_not_clamped():
+    forward = lambda net, x: (y := net.conv(x)) + F.hardswish(y)  # noqa: E731
+    _, steps = rewritten(lambda: Net(forward, conv=nn.Conv2d(3, 6, 3)), "hard-swish")
+    assert steps == ()
+
+
+@pytest.mark.parametrize(
+    "almost",
+    [lambda y: y * F.relu6(y + 2) / 6, lambda y: y * F.relu6(y + 3) / 5, lambda y: y * F.relu(y + 3)],
+)
+def test_what_is_nearly_hard_swish_is_left_alone(almost):
+    _, steps = rewritten(
+        lambda: Net(lambda net, x: almost(net.conv(x)), conv=nn.Conv2d(3, 6, 3)), "hard-swish"
+    )
+    assert steps == ()
+
+
+@pytest.mark.parametrize(
+    "gate", [F.hardsigmoid, lambda y: F.relu6(y + 3) / 6, lambda y: F.hardsigmoid(y, inplace=True)]
+)
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [
+        (nn.Conv2d(3, 6, 3), ["conv2d"]),
+        (nn.Linear(8, 6), ["linear"]),
+        (nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6)), ["conv2d", "batch_norm"]),
+    ],
+    ids=["conv", "linear", "norm"],
+)
+def test_hard_sigmoid_is_a_clamp_of_the_layer_before_it(gate, layer, names):
+    program, steps = rewritten(lambda: Net(lambda net, x: gate(net.layer(x)), layer=layer), "hard-sigmoid")
+    assert [(step.name, step.places) for step in steps] == [("hard-sigmoid", 1)]
+    assert calls(steps[-1].program) == [*names, "hardtanh"]
+    assert difference(program, steps) <= 1e-5
+    # The user's weights are as they were: the program has others.
+    assert torch.equal(
+        program.state_dict["layer.0.weight" if len(names) > 1 else "layer.weight"], next(layer.parameters())
+    )
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda net, x: F.hardsigmoid(x),
+        lambda net, x: F.hardsigmoid(net.bare(x)),
+        lambda net, x: F.hardsigmoid(y := net.conv(x)) + y,
+        lambda net, x: F.hardsigmoid(net.conv(x)) + net.conv(x + 1),
+    ],
+    ids=["no layer", "no bias", "output used twice", "weights used twice"],
+)
+def test_hard_sigmoid_whose_layer_cannot_be_changed_is_left_alone(forward):
+    model = lambda: Net(forward, conv=nn.Conv2d(3, 6, 3), bare=nn.Conv2d(3, 6, 3, bias=False))  # noqa: E731
+    _, steps = rewritten(model, "hard-sigmoid")
+    assert steps == ()
+
+
+class SqueezeExcite(nn.Module):
+    """As in MobileNetV3: an expansion with hard-swish, its channels weighted by what their means say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.pool, self.squeeze, self.excite = (
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(16, 4, 1),
+            nn.Conv2d(4, 16, 1),
+        )
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        y = F.hardswish(self.norm(self.conv(x)))
+        y = y * F.hardsigmoid(self.excite(F.relu(self.squeeze(self.pool(y)))))
+        return self.head(F.hardswish(y).mean([2, 3]))
+
+
+def test_squeeze_and_excitation_is_int8_from_end_to_end():
+    workload = make_workload(SqueezeExcite, SHAPE, samples=16)
+    made = export(workload, "int8")
+    assert made.manifest.rewrites == {"hard-swish": 1, "hard-sigmoid": 1, "global-mean": 1}
+    assert made.manifest.delegation.left_out == ()
+    ranges = {each.operator: each for each in made.manifest.coverage.ranges}
+    kinds = {"hardtanh", "hardswish", "adaptive_avg_pool2d", "relu", "mul", "mean", "linear"}
+    assert set(ranges) == {"", *kinds}
+    # Both means have ranges of their own: they are narrower than what they average.
+    assert ranges["mean"].high < ranges["hardswish"].high
+    subject = open_subject(workload)
+    host = HostProgram(made.program)
+    with torch.no_grad():
+        pairs = [(subject.module(*row), host.run(list(row))[0]) for row in workload.calibration()]
+    assert (
+        sqnr_db(*(np.concatenate([part.numpy() for part in side]) for side in zip(*pairs, strict=True))) > 25
+    )
 
 
 def test_network_that_ends_in_a_global_mean_is_one_delegate_by_default():

@@ -47,6 +47,10 @@ class Draft:
         self._signature.replace_all_uses(old.name, new.name)
         self._module.graph.erase_node(old)
 
+    def sweep(self) -> None:
+        """Remove what nothing uses any more, so that the users of a node are those that count."""
+        self._module.graph.eliminate_dead_code()
+
     def tensor(self, node: object) -> torch.Tensor | None:
         """The weight that `node` is, when it is one."""
         name = self._names.get(node.name) if isinstance(node, Node) else None
@@ -62,7 +66,7 @@ class Draft:
 
     def finish(self) -> ExportedProgram:
         """The changed program, verified by torch."""
-        self._module.graph.eliminate_dead_code()
+        self.sweep()
         self._module.recompile()
         return ExportedProgram(
             root=self._module,
