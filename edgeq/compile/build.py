@@ -17,7 +17,6 @@ from edgeq.artifact import (
     PROGRAM,
     Coverage,
     Manifest,
-    QuantizedLayer,
     Samples,
     write_samples,
 )
@@ -32,7 +31,7 @@ from edgeq.compile.lower import Lowered, lower_program
 from edgeq.compile.quantize import quantize_program
 from edgeq.compile.rewrite import PROOF_SAMPLES, require_equal
 from edgeq.compile.trace import trace_program
-from edgeq.compile.verify import list_unquantized, verify_converted, verify_lowered
+from edgeq.compile.verify import Verified, list_unquantized, verify_converted, verify_lowered
 from edgeq.errors import CalibrationError, ExportError
 from edgeq.results.records import Accuracy
 
@@ -67,7 +66,7 @@ class _Converted:
     """The model to lower, its layers, and what was seen of its ranges."""
 
     module: torch.nn.Module
-    layers: tuple[QuantizedLayer, ...]
+    verified: Verified
     coverage: Coverage | None = None
 
 
@@ -90,7 +89,7 @@ def _lower(order: Order, converted: _Converted) -> Lowered:
         program = trace_program(converted.module, order.subject.args, order.subject)
     lowered = lower_program(program, order.subject)
     if order.recipe.is_quantized:
-        verify_lowered(converted.layers, lowered, order.recipe)
+        verify_lowered(converted.verified, lowered, order.recipe)
     return lowered
 
 
@@ -171,7 +170,7 @@ def _describe(
         rewrites={step.name: step.places for step in order.steps},
         calibration=order.survey.calibration if order.survey else None,
         coverage=converted.coverage,
-        layers=converted.layers,
+        layers=converted.verified.layers,
         delegation=lowered.delegation,
         accuracy=accuracy,
         warnings=(

@@ -6,6 +6,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
+from edgeq.compile.rewrites.recurrence import ORIGIN
+
 # Operators that multiply by weights and add up, and the name of the layer for people. A recipe that
 # quantizes promises INT8 for all of them, whether or not the quantizer has a pattern for it.
 _MULTIPLYING = {
@@ -39,10 +41,29 @@ _MULTIPLYING = {
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A call that uses weights: its node's name, the user's module, and the weights' names."""
+class Call:
+    """A call that uses weights.
+
+    Attributes:
+        node: its node's name.
+        elements: of the weights.
+        fan: of them, those for one step along their first dimension: the inputs of a linear layer.
+    """
 
     node: str
+    elements: int
+    fan: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Calls that use weights, the user's module, and the weights' names.
+
+    It is one call, but for a recurrent layer that was written as linear ones: those are one layer, whose
+    weights count once.
+    """
+
+    calls: tuple[Call, ...]
     module: str
     kind: str
     multiplies: bool
@@ -53,7 +74,7 @@ class Layer:
 
 
 def find_layers(program: ExportedProgram) -> list[Layer]:
-    """Every call with weights in `program`, in order of execution.
+    """Every layer with weights in `program`, in order of execution.
 
     Weights are parameters or buffers of floating point with at least two dimensions, used directly or
     through operators that work on weights alone (weight norm, a transposed matrix).
@@ -64,7 +85,7 @@ def find_layers(program: ExportedProgram) -> list[Layer]:
         **program.graph_signature.inputs_to_lifted_tensor_constants,
     }
     constant: dict[Node, frozenset[str]] = {}
-    layers = []
+    found: dict[str, list[tuple[Node, list[str]]]] = {}
     tensors = {**program.state_dict, **program.constants}
     for node in program.graph.nodes:
         if node.op == "placeholder" and node.name in names:
@@ -75,29 +96,40 @@ def find_layers(program: ExportedProgram) -> list[Layer]:
                 constant[node] = frozenset().union(*(source for source in sources if source is not None))
             elif any(source is not None for source in sources):
                 used = sorted(frozenset().union(*(source for source in sources if source is not None)))
-                layer = _layer_of(node, [n for n in used if n in tensors], tensors)
-                if layer is not None:
-                    layers.append(layer)
-    return layers
+                layer, _ = node.meta.get(ORIGIN, (node.name, None))
+                floats = [n for n in used if n in tensors and tensors[n].is_floating_point()]
+                found.setdefault(layer, []).append((node, floats))
+    layers = (_layer_of(calls, tensors) for calls in found.values())
+    return [layer for layer in layers if layer is not None]
 
 
-def _layer_of(node: Node, used: list[str], tensors: dict[str, torch.Tensor]) -> Layer | None:
-    floats = [name for name in used if tensors[name].is_floating_point()]
+def _layer_of(uses: list[tuple[Node, list[str]]], tensors: dict[str, torch.Tensor]) -> Layer | None:
+    floats = list(dict.fromkeys(name for _, used in uses for name in used))
     weights = [name for name in floats if tensors[name].dim() >= 2]
-    schema = getattr(node.target, "_schema", None)
-    operator = schema.name if schema is not None else str(node.target)
-    multiplies = operator in _MULTIPLYING
     if not weights:
         return None
+    first = uses[0][0]
+    schema = getattr(first.target, "_schema", None)
+    operator = schema.name if schema is not None else str(first.target)
+    _, recurrent = first.meta.get(ORIGIN, (None, None))
     return Layer(
-        node=node.name,
+        calls=tuple(call for node, used in uses if (call := _call_of(node, used, tensors)).elements),
         module=_module_of(weights[0]),
-        kind=_MULTIPLYING.get(operator, operator.rpartition("::")[2]),
-        multiplies=multiplies,
+        kind=recurrent or _MULTIPLYING.get(operator, operator.rpartition("::")[2]),
+        multiplies=operator in _MULTIPLYING,
         weights=tuple(weights),
         elements=sum(tensors[name].numel() for name in weights),
         parameters=sum(tensors[name].numel() for name in floats),
         bytes=sum(tensors[name].nbytes for name in weights),
+    )
+
+
+def _call_of(node: Node, used: list[str], tensors: dict[str, torch.Tensor]) -> Call:
+    weights = [tensors[name] for name in used if tensors[name].dim() >= 2]
+    return Call(
+        node=node.name,
+        elements=sum(weight.numel() for weight in weights),
+        fan=sum(weight.numel() // weight.shape[0] for weight in weights),
     )
 
 

@@ -13,6 +13,7 @@ from torch.fx import Node
 
 from edgeq.compile.layers import find_layers
 from edgeq.compile.recipe import AnyObserver, Override, Precision, Recipe, describe_selectors
+from edgeq.compile.rewrites.recurrence import ORIGIN, is_inside_step
 from edgeq.errors import RecipeError
 
 _SHOWN = 8
@@ -54,17 +55,22 @@ def apply_overrides(program: ExportedProgram, recipe: Recipe) -> Plan:
     Raises:
         RecipeError: an override matches nothing; near names are given.
     """
-    calls = [(node, _names_of(node, program)) for node in program.graph.nodes if node.op == "call_function"]
-    settings: dict[str, Setting] = {}
+    nodes = [node for node in program.graph.nodes if node.op == "call_function"]
+    # Of a recurrent layer the products with weights can be quantized. Rounded to 8 bits at each step, the
+    # state itself would lose more than they save.
+    settings = {node.name: Setting("fp32", None, per_channel=False) for node in nodes if is_inside_step(node)}
+    calls = [(node, _names_of(node, program)) for node in nodes if node.name not in settings]
     selected = []
     for override in recipe.overrides:
-        nodes = [node.name for node, names in calls if _matches(override, names)]
-        if not nodes:
+        matched = [node.name for node, names in calls if _matches(override, names)]
+        if not matched:
             raise _refuse(override, recipe, [names for _, names in calls])
-        selected.append(frozenset(nodes))
-        for name in nodes:
+        selected.append(frozenset(matched))
+        for name in matched:
             settings[name] = _changed(settings.get(name) or _setting_of(recipe), override)
-    promised = frozenset(layer.node for layer in find_layers(program) if layer.multiplies)
+    promised = frozenset(
+        call.node for layer in find_layers(program) if layer.multiplies for call in layer.calls
+    )
     return Plan(recipe, settings, tuple(selected), promised)
 
 
@@ -119,10 +125,16 @@ def _names_of(node: Node, program: ExportedProgram) -> dict[str, list[str]]:
         for _, kind in stack.values()
     ]
     target = str(node.target).removeprefix("torch.ops.")
+    _, recurrent = node.meta.get(ORIGIN, (None, None))
     return {
         "module": [*paths_of(node), *_owners(node, program)],
         "module_type": [name for kind in types for name in (kind.rpartition(".")[2], kind)],
-        "operator": [target, ".".join(target.split(".")[:2]), target.split(".")[1 if "." in target else 0]],
+        "operator": [
+            target,
+            ".".join(target.split(".")[:2]),
+            target.split(".")[1 if "." in target else 0],
+            *([recurrent] if recurrent else []),
+        ],
     }
 
 

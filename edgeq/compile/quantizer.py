@@ -62,7 +62,8 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
             RecipeError: an override selects nothing that is quantized.
         """
         if self._plan.recipe.overrides:
-            self._leave_out(model)
+            self._check_overrides(model)
+        self.set_filter_function(lambda node: self._plan.setting_of(node.name).precision != "fp32")
         self._annotate_all(model)
         for node in model.graph.nodes:
             if Q_ANNOTATION_KEY in node.meta and node.op == "call_function":
@@ -84,8 +85,8 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
             if node.target in _MEANS:
                 _give_own_range(node)
 
-    def _leave_out(self, model: GraphModule) -> None:
-        """Annotate once to see what there is, check the overrides against it, and wipe it out again."""
+    def _check_overrides(self, model: GraphModule) -> None:
+        """Annotate all to see what there is, check the overrides against it, and wipe it out again."""
         self._annotate_all(model)
         takes = {node.name: own_inputs(node) for node in model.graph.nodes}
         quantized = frozenset(name for name, inputs in takes.items() if inputs)
@@ -93,7 +94,6 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         require_effect(self._plan, quantized, ranged)
         for node in model.graph.nodes:
             node.meta.pop(Q_ANNOTATION_KEY, None)
-        self.set_filter_function(lambda node: self._plan.setting_of(node.name).precision != "fp32")
 
 
 def _observe_behind(clamp: Node) -> None:

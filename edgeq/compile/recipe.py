@@ -74,6 +74,7 @@ OBSERVERS: dict[str, type[AnyObserver]] = {
 # What can be written in another form before quantization, each proved equal on data before it is used;
 # `compile/rewrite.py` has the functions. They are applied in this order.
 REWRITES: dict[str, str] = {
+    "recurrence": "LSTM, GRU and RNN as linear layers, step by step: one delegate, and they can be quantized",
     "hard-swish": "hard-swish in parts becomes one operator, and the layer before it clamps where it is zero",
     "hard-sigmoid": "hard-sigmoid behind a layer becomes a clamp of that layer, its weights scaled",
     "global-mean": "a mean over height and width keeps its dimensions: one delegate instead of two",
@@ -236,7 +237,7 @@ def extend_recipe(base: Recipe | str, **changes: Any) -> Recipe:  # noqa: ANN401
 
 
 # Right for every network: nothing is lost where they change nothing.
-_ALWAYS = ("hard-swish", "hard-sigmoid", "global-mean")
+_ALWAYS = ("recurrence", "hard-swish", "hard-sigmoid", "global-mean")
 
 _ALL = (
     Recipe(

@@ -13,9 +13,11 @@ from edgeq.compile.rewrites.draft import Draft
 from edgeq.compile.rewrites.global_mean import rewrite_global_mean
 from edgeq.compile.rewrites.hard_sigmoid import rewrite_hard_sigmoid
 from edgeq.compile.rewrites.hard_swish import rewrite_hard_swish
+from edgeq.compile.rewrites.recurrence import rewrite_recurrences
 from edgeq.errors import ExportError
 
 _FUNCTIONS: dict[str, Callable[[Draft], int]] = {
+    "recurrence": rewrite_recurrences,
     "hard-swish": rewrite_hard_swish,
     "hard-sigmoid": rewrite_hard_sigmoid,
     "global-mean": rewrite_global_mean,

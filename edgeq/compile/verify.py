@@ -4,6 +4,9 @@ Quantizers skip what they have no pattern for, and say nothing. So the layers ar
 program before quantization, found again in the converted one, and counted once more in the lowered one.
 """
 
+from collections import Counter
+from dataclasses import dataclass
+
 import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
@@ -16,20 +19,28 @@ from edgeq.compile.recipe import Recipe
 from edgeq.errors import NotQuantizedError
 
 _REMEDY = {
-    "lstm": "unroll it into nn.Linear layers",
-    "gru": "unroll it into nn.Linear layers",
-    "rnn": "unroll it into nn.Linear layers",
+    "lstm": "give it a tensor, not a packed sequence",
+    "gru": "give it a tensor, not a packed sequence",
+    "rnn": "give it a tensor, not a packed sequence",
     "matmul": "write it as nn.Linear or F.linear",
     "einsum": "write it as nn.Linear or F.linear",
 }
 
 
-def list_unquantized(layers: list[Layer]) -> tuple[QuantizedLayer, ...]:
+@dataclass(frozen=True)
+class Verified:
+    """The layers as they came out, and the weight bytes of each of their quantized calls."""
+
+    layers: tuple[QuantizedLayer, ...]
+    calls: tuple[int, ...]
+
+
+def list_unquantized(layers: list[Layer]) -> Verified:
     """The record of a program that was not quantized."""
-    return tuple(_record(layer, "fp32", "fp32", layer.bytes) for layer in layers)
+    return Verified(tuple(_record(layer, "fp32", "fp32", layer.bytes) for layer in layers), ())
 
 
-def verify_converted(layers: list[Layer], converted: GraphModule, plan: Plan) -> tuple[QuantizedLayer, ...]:
+def verify_converted(layers: list[Layer], converted: GraphModule, plan: Plan) -> Verified:
     """Find each of `layers` in the converted module; what the plan promises must be so there.
 
     Raises:
@@ -42,50 +53,58 @@ def verify_converted(layers: list[Layer], converted: GraphModule, plan: Plan) ->
             f"recipe {recipe.name!r} finds nothing to quantize: no layer of the model multiplies by weights",
             hint="export it as fp32",
         )
-    wanted = {layer.node: plan.setting_of(layer.node).precision for layer in layers if layer.multiplies}
-    if "int8" not in wanted.values():
+    asked_of = [_asked(layer, plan) for layer in layers]
+    if "int8" not in asked_of:
         raise NotQuantizedError(
             f"the overrides of recipe {recipe.name!r} leave every layer in fp32",
             hint="select fewer of them, or use the recipe fp32",
         )
     nodes = {node.name: node for node in converted.graph.nodes}
-    records, failures = [], []
-    for layer in layers:
-        asked = wanted.get(layer.node, "fp32")
-        node = nodes.get(layer.node)
-        stored = _int8_weight(node, converted) if node is not None else 0
+    records, failures, calls = [], [], []
+    for layer, asked in zip(layers, asked_of, strict=True):
+        stored = [_int8_weight(nodes.get(call.node), converted) for call in layer.calls]
         # By bytes: one for each element of the weight. XNNPACK would leave out a 3-D convolution.
-        done = stored == layer.elements and not layer.kind.endswith("3d")
+        done = stored == [call.elements for call in layer.calls] and not layer.kind.endswith("3d")
         if asked == "int8" and not done:
             failures.append(layer)
-        if layer.multiplies and asked == "fp32" and done:
+        if layer.multiplies and asked == "fp32" and any(stored):
             raise NotQuantizedError(
                 f"recipe {recipe.name!r} leaves {layer.module} ({layer.kind}) in fp32, and it came out int8",
                 hint="this is a fault of the quantizer; please report it",
             )
-        records.append(_record(layer, asked, "int8" if done else "fp32", stored if done else layer.bytes))
+        records.append(
+            _record(layer, asked, "int8" if done else "fp32", layer.elements if done else layer.bytes)
+        )
+        calls += stored if done else []
     if failures:
         raise _refuse(failures, recipe)
-    return tuple(records)
+    return Verified(tuple(records), tuple(calls))
 
 
-def verify_lowered(records: tuple[QuantizedLayer, ...], lowered: Lowered, recipe: Recipe) -> None:
-    """Check that every quantized layer is INT8 inside a delegate, by count and by weight bytes.
+def verify_lowered(verified: Verified, lowered: Lowered, recipe: Recipe) -> None:
+    """Check that every quantized call is INT8 inside a delegate, by count and by weight bytes.
 
     A layer with INT8 weights that the delegate did not take would be computed in FP32 after all.
 
     Raises:
-        NotQuantizedError: fewer calls or fewer bytes than the converted model has.
+        NotQuantizedError: a call that the converted model has is not there.
     """
-    wanted = [record for record in records if record.got == "int8"]
     found = [size for delegate in lowered.delegates for size in _int8_calls(delegate)]
-    if len(found) >= len(wanted) and sum(found) >= sum(record.bytes for record in wanted):
+    missing = Counter(verified.calls) - Counter(found)
+    if not missing:
         return
     raise NotQuantizedError(
-        f"recipe {recipe.name!r}: {len(wanted)} layers with {sum(r.bytes for r in wanted)} B of weights were "
+        f"recipe {recipe.name!r}: {len(verified.calls)} layers with {sum(verified.calls)} B of weights were "
         f"quantized, but XNNPACK took {len(found)} of them with {sum(found)} B; the rest would run in FP32",
         hint="left out: " + "; ".join(f"{o.op} ({o.reason})" for o in lowered.delegation.left_out),
     )
+
+
+def _asked(layer: Layer, plan: Plan) -> str:
+    """The precision asked for all calls of `layer`; INT8 when it is asked for any of them."""
+    if not layer.multiplies:
+        return "fp32"
+    return "int8" if any(plan.setting_of(c.node).precision == "int8" for c in layer.calls) else "fp32"
 
 
 def _is_dequantize(node: object) -> bool:
@@ -93,9 +112,9 @@ def _is_dequantize(node: object) -> bool:
     return isinstance(node, Node) and node.op == "call_function" and "dequantize" in name
 
 
-def _int8_weight(node: Node, converted: GraphModule) -> int:
+def _int8_weight(node: Node | None, converted: GraphModule) -> int:
     """Bytes of the INT8 weight of a call whose input is quantized too, else 0."""
-    if len(node.args) < 2:
+    if node is None or len(node.args) < 2:
         return 0
     data, weight = node.args[:2]
     if not (_is_dequantize(data) and _is_dequantize(weight)):

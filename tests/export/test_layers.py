@@ -44,29 +44,15 @@ QUANTIZED = {
         SEQUENCE,
         ["a", "a.out_proj"],
     ),
+    "transformer": (
+        lambda: nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)),
+        SEQUENCE,
+        ["0.self_attn", "0.self_attn.out_proj", "0.linear1", "0.linear2"],
+    ),
 }
 
 # Recipe, model, input shape, module and kind that the refusal must name.
 REFUSED = {
-    "lstm, dynamic": (
-        "int8-dynamic",
-        lambda: Net(lambda net, x: net.fc(net.rnn(x)[0]), rnn=nn.LSTM(8, 8, 2), fc=nn.Linear(8, 4)),
-        SEQUENCE,
-        "rnn (lstm)",
-    ),
-    "lstm": (
-        "int8",
-        lambda: Net(lambda net, x: net.fc(net.rnn(x)[0]), rnn=nn.LSTM(8, 8), fc=nn.Linear(8, 4)),
-        SEQUENCE,
-        "rnn (lstm)",
-    ),
-    "gru": (
-        "int8-dynamic",
-        lambda: Net(lambda net, x: net.rnn(x)[0], rnn=nn.GRU(8, 8)),
-        SEQUENCE,
-        "rnn (gru)",
-    ),
-    "lstm cell": ("int8", lambda: Net(lambda net, x: net.c(x)[0], c=nn.LSTMCell(8, 4)), (1, 8), "c (lstm)"),
     "conv3d": ("int8", lambda: nn.Sequential(nn.Conv3d(1, 4, 3)), (1, 1, 6, 6, 6), "0 (conv3d)"),
     "transposed in groups": (
         "int8",
@@ -125,7 +111,7 @@ def test_static_recipe_quantizes(case):
     assert all(layer.bytes in weights.values() for layer in layers)
 
 
-@pytest.mark.parametrize("case", ["linear", "conv2d same", "attention", "used twice"])
+@pytest.mark.parametrize("case", ["linear", "conv2d same", "attention", "transformer", "used twice"])
 def test_dynamic_recipe_quantizes(case):
     model, shape, modules = QUANTIZED[case]
     layers = export(make_workload(model, shape, calibration=None), "int8-dynamic").manifest.layers
@@ -152,19 +138,10 @@ def test_layer_that_would_stay_fp32_is_refused_by_name(case):
 
 
 def test_layers_beside_a_refused_one_are_not_accused():
-    _, model, shape, _ = REFUSED["lstm, dynamic"]
+    model = lambda: nn.Sequential(nn.Conv1d(5, 5, 3), nn.Linear(6, 4))  # noqa: E731
     with pytest.raises(NotQuantizedError, match="leaves 1 of the layers") as caught:
-        export(make_workload(model, shape), "int8-dynamic")
-    assert "fc" not in caught.value.message
-
-
-def test_lstm_is_exported_in_fp32():
-    _, model, shape, _ = REFUSED["lstm, dynamic"]
-    layers = export(make_workload(model, shape), "fp32").manifest.layers
-    assert [(layer.module, layer.kind, layer.got) for layer in layers] == [
-        ("rnn", "lstm", "fp32"),
-        ("fc", "linear", "fp32"),
-    ]
+        export(make_workload(model, SEQUENCE), "int8-dynamic")
+    assert "1 (linear)" not in caught.value.message
 
 
 def test_model_without_weighted_layers_cannot_be_quantized():

@@ -80,7 +80,7 @@ def test_recipe_in_the_manifest_is_whole(artifact):
             {"module": "0", "observer": {"kind": "min-max"}, "per_channel": False},
             {"module_type": "Linear", "precision": "fp32"},
         ],
-        "rewrites": ["hard-swish", "hard-sigmoid", "global-mean"],
+        "rewrites": ["recurrence", "hard-swish", "hard-sigmoid", "global-mean"],
     }
     written = json.loads(msgspec.json.encode(load_recipe(str(artifact.folder))))
     assert written == artifact.manifest.recipe

@@ -19,6 +19,9 @@ class Draft:
     def __init__(self, program: ExportedProgram) -> None:
         self._program = program
         self._module = copy.deepcopy(program.graph_module)
+        for old, new in zip(program.graph.nodes, self._module.graph.nodes, strict=True):
+            # The copy would call an input named as a built-in function, such as `input`, differently.
+            new.name = old.name
         self._signature = copy.deepcopy(program.graph_signature)
         self._tensors = dict(program.state_dict)
         self._names = {
@@ -50,6 +53,10 @@ class Draft:
     def sweep(self) -> None:
         """Remove what nothing uses any more, so that the users of a node are those that count."""
         self._module.graph.eliminate_dead_code()
+
+    def remove(self, node: Node) -> None:
+        """Take away a call that nothing uses any more: torch keeps those that could draw random numbers."""
+        self._module.graph.erase_node(node)
 
     def tensor(self, node: object) -> torch.Tensor | None:
         """The weight that `node` is, when it is one."""
