@@ -66,7 +66,7 @@ def _build(app: App, parts: Parts, target: Path) -> None:
         dx += [f"--output={work / 'classes.dex'}", work / "classes", *jars]
         call(dx, "makes a dex of the classes", "openjdk-17-jdk-headless")
         _pack(app, parts, work)
-        _sign(work, target)
+        sign_apk(work / "packed.apk", target)
 
 
 def _unpack(library: Path, work: Path, number: int) -> Path:
@@ -111,37 +111,22 @@ def _pack(app: App, parts: Parts, work: Path) -> None:
     command += ["--version-code", "1", "--version-name", "1", *(["--debug-mode"] if app.debuggable else [])]
     call(command, "packs the app", "aapt")
     call(["aapt", "add", work / "packed.apk", "classes.dex"], "packs the app", "aapt", work)
-    align: list[str | Path] = ["zipalign", "-f", "-p", "4", work / "packed.apk", work / "aligned.apk"]
-    call(align, "aligns what is mapped", "zipalign")
 
 
-def _sign(work: Path, target: Path) -> None:
-    keys, secret = work / "key.p12", f"pass:{_PASSWORD}"
-    make: list[str | Path] = [
-        "keytool",
-        "-genkeypair",
-        "-keystore",
-        keys,
-        "-storetype",
-        "PKCS12",
-        "-storepass",
-        _PASSWORD,
-    ]
-    make += ["-alias", "edgeq", "-keyalg", "EC", "-validity", "1000", "-dname", "CN=edgeq throw-away"]
-    call(make, "makes a key", "openjdk-17-jdk-headless")
-    sign: list[str | Path] = [
-        "apksigner",
-        "sign",
-        "--ks",
-        keys,
-        "--ks-pass",
-        secret,
-        "--out",
-        target,
-        work / "aligned.apk",
-    ]
-    call(sign, "signs the app", "apksigner")
-    (target.with_name(f"{target.name}.idsig")).unlink(missing_ok=True)
+def sign_apk(packed: Path, target: Path) -> None:
+    """Align what an app maps, and sign the app with a key that is made for it and forgotten.
+
+    Raises:
+        HostError: a tool is missing, or refused it.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgeq-key.") as name:
+        keys, aligned = Path(name, "key.p12"), Path(name, "aligned.apk")
+        call(["zipalign", "-f", "-p", "4", packed, aligned], "aligns what is mapped", "zipalign")
+        make: list[str | Path] = ["keytool", "-genkeypair", "-keystore", keys, "-storetype", "PKCS12"]
+        make += ["-storepass", _PASSWORD, "-alias", "edgeq", "-keyalg", "EC", "-validity", "1000"]
+        call([*make, "-dname", "CN=edgeq throw-away"], "makes a key", "openjdk-17-jdk-headless")
+        sign: list[str | Path] = ["apksigner", "sign", "--ks", keys, "--ks-pass", f"pass:{_PASSWORD}"]
+        call([*sign, "--v4-signing-enabled", "false", "--out", target, aligned], "signs the app", "apksigner")
 
 
 def _property(name: str) -> str:

@@ -28,6 +28,12 @@ from edgeq.errors import InputError
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), help="With --paired: of the order (default: drawn)."
 )
+@click.option("--in-app", is_flag=True, help="On a phone: run inside of an Android app. Needs --apk.")
+@click.option(
+    "--apk",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --in-app: the app of android_runner/, built by Gradle.",
+)
 @measuring_options
 def bench(
     artifacts: tuple[Path, ...],
@@ -36,14 +42,17 @@ def bench(
     rounds: int | None,
     time_limit: float | None,
     seed: int | None,
+    apk: Path | None,
     order: Order,
     *,
     paired: bool,
+    in_app: bool,
 ) -> None:
     """Measure ARTIFACTS (folders of `edgeq export`, or .pte files made elsewhere) on devices."""
     from edgeq.artifact import load_artifact
     from edgeq.measure.paired import draw_plan
     from edgeq.measure.passes import Subject
+    from edgeq.runner.app import read_apk
 
     if not paired and (rounds, time_limit, seed) != (None, None, None):
         raise InputError("--rounds, --time-limit and --seed are for --paired")
@@ -52,5 +61,12 @@ def bench(
             raise InputError("--paired compares artifacts: name two or more, the first is the base")
         plan = draw_plan(rounds, time_limit, seed)
         order = replace(order, choices=replace(order.choices, paired=plan))
+    if in_app != (apk is not None):
+        raise InputError(
+            "--in-app and --apk belong together: edgeq brings no app of its own",
+            hint="android_runner/README.md says how Gradle builds it",
+        )
+    if apk is not None:
+        order = replace(order, choices=replace(order.choices, apk=read_apk(apk)))
     profiles = load_profiles(devices)
     measure_on_devices(profiles, [Subject(load_artifact(path)) for path in artifacts], order, out)

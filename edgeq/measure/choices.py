@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from edgeq.devices.profile import BoardSpec, DeviceProfile
+from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile
 from edgeq.errors import InputError
 from edgeq.measure.latency import default_spec
 from edgeq.measure.paired import Plan, default_round
 from edgeq.results.paired import LEAST_ROUNDS
 from edgeq.results.records import Spec
 from edgeq.results.sweep import Setting
+from edgeq.runner.app import Apk
 
 # A run of a given length has no use for a bound on the number of inferences.
 _ANY_NUMBER = 1_000_000_000
@@ -38,6 +39,7 @@ class Choices:
         tune: whether to set the device's governor and the like for the session.
         paired: how long to run all artifacts in rounds, or None for one after the other.
         settings: in rounds, threads and cores of each subject in turn; empty for `threads` and `cpus`.
+        apk: the runner's app, to run inside of it on a phone; None for the native runner.
     """
 
     threads: int | None = None
@@ -55,6 +57,7 @@ class Choices:
     tune: bool = False
     paired: Plan | None = None
     settings: tuple[Setting, ...] = ()
+    apk: Apk | None = None
 
 
 def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
@@ -75,6 +78,7 @@ def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
         timeout=choices.timeout,
         rate=choices.rate,
         pause=choices.pause,
+        in_app=choices.apk is not None,
     )
     return _choose_length(_choose_warmup(spec, choices), choices)
 
@@ -119,6 +123,13 @@ def _choose_length(spec: Spec, choices: Choices) -> Spec:
 
 def _check_device(profile: DeviceProfile, choices: Choices) -> None:
     threads, cpus = _choose_cores(profile, choices)
+    if choices.apk is not None and not isinstance(profile.link, AdbSpec):
+        raise InputError(f"--in-app: {profile.name} is no phone over adb, and only Android has apps")
+    if choices.apk is not None and cpus:
+        raise InputError(
+            f"--in-app: an app cannot choose its cores, and {', '.join(map(str, cpus))} were asked for",
+            hint="leave out --cpus; for a profile that pins, say --threads N",
+        )
     if isinstance(profile.link, BoardSpec) and (threads != 1 or any(cpus)):
         raise InputError(
             f"{profile.name} has one core, so that its clock counts instructions: it runs one thread",

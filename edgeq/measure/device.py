@@ -2,7 +2,7 @@
 
 import datetime
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,9 @@ from edgeq.measure.validity import await_cool, find_faults
 from edgeq.plain import conceal
 from edgeq.results.records import Accuracy, Conditions, DeviceInfo, Failure, Metrics, Reading, Run, Spec
 from edgeq.runner import EXECUTORCH
+from edgeq.runner.app import Apk, AppLauncher
 from edgeq.runner.build import RunnerBundle, build_runner
+from edgeq.runner.jobs import JobLauncher
 from edgeq.runner.launch import Launcher, runner_files
 
 Announce = Callable[[str], None]
@@ -67,8 +69,10 @@ class DeviceSession:
         tune: bool,
         announce: Announce,
         progress: Progress | None,
+        apk: Apk | None = None,
     ) -> None:
         self._profile = profile
+        self._apk = apk
         self._spec = spec
         self._wait = wait
         self._tune = tune
@@ -79,16 +83,27 @@ class DeviceSession:
         self._device: DeviceInfo | None = None
         self._references: dict[Path, Reference] = {}
         self._bundles: dict[str, RunnerBundle] = {}
-        self._launchers: dict[str, Launcher] = {}
+        self._launchers: Mapping[str, JobLauncher] = {}
         self._probes: Found = ((), {})
 
     def prepare(self) -> None:
-        """Check and build what can be before the device is opened."""
+        """Check and build what can be before the device is opened.
+
+        Raises:
+            InputError: the app was built with another ExecuTorch than a subject.
+            HostError, BuildError: a tool is missing, or a build failed.
+        """
+        for subject in self._subjects:
+            if self._apk is not None and _version(subject) != self._apk.executorch:
+                raise InputError(
+                    f"{subject.artifact.label} is for ExecuTorch {_version(subject)}, "
+                    f"and {self._apk.path} was built with {self._apk.executorch}"
+                )
         self._references = {
             subject.artifact.program: find_reference(subject.artifact, _version(subject))
             for subject in self._subjects
         }
-        if self._profile.arch is not None:
+        if self._profile.arch is not None and self._apk is None:
             self._bundles = _build(self._subjects, self._profile.arch, self._announce)
 
     def open(self, stack: ExitStack) -> None:
@@ -110,19 +125,25 @@ class DeviceSession:
         if not isinstance(profile.link, BoardSpec):  # a board is made for this session, and goes with it
             reserved = use_work_folder(link, profile, wait=self._wait, announce=self._announce)
             stack.enter_context(reserved)
-        is_phone = isinstance(profile.link, AdbSpec)
-        if is_phone:
+        if isinstance(profile.link, AdbSpec):
             check_phone(link, profile.work_folder)
         if self._tune:
             stack.enter_context(tuned(link, profile, self._announce))
         self._device = identify(link, profile)
         if "power" in self._spec.passes and profile.clock == "wall":
             self._probes = find_power_probes(link, profile.sensors)
-        bundles = self._bundles or _build(self._subjects, self._device.arch, self._announce)
-        self._launchers = {
-            version: stack.enter_context(
-                Launcher(link, bundle, profile.work_folder, self._progress, standalone=is_phone)
-            )
+        self._launchers = self._start_launchers(link, self._device.arch, stack)
+
+    def _start_launchers(self, link: Link, arch: str, stack: ExitStack) -> Mapping[str, JobLauncher]:
+        """A launcher for each version of ExecuTorch; the app has one."""
+        folder = self._profile.work_folder
+        if self._apk is not None:
+            app = AppLauncher(link, self._apk, folder, self._progress, self._announce)
+            return {self._apk.executorch: stack.enter_context(app)}
+        is_phone = isinstance(self._profile.link, AdbSpec)
+        bundles = self._bundles or _build(self._subjects, arch, self._announce)
+        return {
+            version: stack.enter_context(Launcher(link, bundle, folder, self._progress, standalone=is_phone))
             for version, bundle in bundles.items()
         }
 

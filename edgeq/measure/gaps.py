@@ -12,6 +12,8 @@ OF_MEMORY = (*BY_STAGE, *COLD)
 
 NO_CLOCK = "qemu-user has no clock: how long something takes there says nothing about a device"
 NOT_ASKED = "not asked for"
+_NO_TRACE = "ExecuTorch's Java library gives an app no event trace; run without --in-app"
+_NO_SENSORS = "an app may not read the phone's sensors of power; run without --in-app"
 
 
 def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
@@ -23,7 +25,7 @@ def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
         gaps = dict.fromkeys(TIMED, NOT_ASKED)
     if "memory" not in spec.passes:
         gaps |= dict.fromkeys(OF_MEMORY, NOT_ASKED)
-    power = find_power_gap(profile.kind, profile.clock, profile.sensors)
+    power = _NO_SENSORS if spec.in_app else find_power_gap(profile.kind, profile.clock, profile.sensors)
     if power is None and "power" not in spec.passes:
         power = NOT_ASKED
     return gaps if power is None else {**gaps, "power": power, "energy": power}
@@ -32,4 +34,6 @@ def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
 def find_operator_gap(profile: DeviceProfile, spec: Spec) -> Missing:
     """Why there is no table of operators, as long as there is none."""
     asked = "operators" in spec.passes
+    if asked and spec.in_app:
+        return Missing(missing=_NO_TRACE)
     return Missing(missing=NO_CLOCK if asked and profile.clock == "none" else NOT_ASKED)

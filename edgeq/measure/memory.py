@@ -106,6 +106,8 @@ def _why_not_cold(result: Result, clock: Clock) -> str | None:
         return "qemu-user has no clock: how long something takes there says nothing about a device"
     if result.times is None:
         return "the runner did not reach the end of the memory pass"
+    if result.app is not None:
+        return "an app cannot take a file out of the page cache"
     if result.cached is None:
         return "the kernel does not tell what of the program lies in the page cache"
     if result.cached > _MOST_COLD:

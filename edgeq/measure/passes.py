@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from edgeq.artifact import Artifact, Samples, read_samples, write_samples
 from edgeq.devices.profile import DeviceProfile
 from edgeq.errors import ArtifactError, DeviceError, MeasurementError, RunnerError
+from edgeq.measure.app import find_app_series, find_app_warnings, mark_in_app
 from edgeq.measure.etdump import read_etdump
 from edgeq.measure.gaps import NOT_ASKED, find_gaps, find_operator_gap
 from edgeq.measure.latency import latency_series, ticks_to_unit
@@ -33,7 +34,7 @@ from edgeq.results.records import (
 )
 from edgeq.results.stats import summarize
 from edgeq.runner.job import Job, Result
-from edgeq.runner.launch import Launcher
+from edgeq.runner.jobs import JobLauncher
 
 # Traced inferences: as many as this many ticks hold, since XNNPACK rounds each kernel to 1,000 ticks and a
 # mean over cheap ones averages that out; one is enough where a thousand ticks are nothing.
@@ -89,7 +90,7 @@ class Passes:
 
     def __init__(
         self,
-        launcher: Launcher,
+        launcher: JobLauncher,
         subject: Subject,
         reference: Reference,
         spec: Spec,
@@ -118,7 +119,7 @@ class Passes:
             self._latency(latency)
         if "memory" in self._spec.passes:
             self._memory(latency)
-        if "power" in self._spec.passes and self._clock == "wall":
+        if "power" in self._spec.passes and self._clock == "wall" and not self._spec.in_app:
             measure_power(self._launcher, latency, *self._probes, self._keep_power)
         self.check(latency)
 
@@ -130,7 +131,7 @@ class Passes:
             RunnerError, DeviceUnreachable: as the device says.
         """
         outputs = self._launcher.run_path("outputs.safetensors") if "outputs" in self._spec.passes else None
-        if "operators" in self._spec.passes and self._clock != "none":
+        if "operators" in self._spec.passes and self._clock != "none" and not self._spec.in_app:
             self._operators(replace(latency, kind="operators", warmup=0, steady=None, outputs=outputs))
         elif outputs is not None:
             self._launcher.run(replace(latency, kind="outputs", outputs=outputs))
@@ -174,13 +175,14 @@ class Passes:
         """Keep what the rounds gave for this subject; its memory is that of the first one."""
         if not (results := rounds.results(place)):
             return
-        self.findings.series = rounds.series(place)
+        self.findings.series = self._place(rounds.series(place))
         self.findings.pairing = rounds.pairing(place)
         self.findings.memory = memory_parts(results[0], self._subject.artifact.info.bytes, self._clock)
 
     def _latency(self, job: Job) -> None:
         result = self._launcher.run(job)
-        self.findings.series = latency_series(result, self._clock)
+        self.findings.series = self._place(latency_series(result, self._clock)) + find_app_series(result)
+        self.findings.warnings += find_app_warnings(result)
         self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
         if self._clock == "none":
             return
@@ -196,9 +198,13 @@ class Passes:
     def _memory(self, latency: Job) -> None:
         result = self._launcher.run(memory_job(latency))
         series, gaps = memory_series(result, self._clock)
-        self.findings.series += series
+        self.findings.series += self._place(series)
         self.findings.not_measured |= gaps
         self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
+
+    def _place(self, series: tuple[Series, ...]) -> tuple[Series, ...]:
+        """`series` with the place of the run in their sources, where that is an app."""
+        return mark_in_app(series) if self._spec.in_app else series
 
     def _keep_power(self, found: PowerFindings) -> None:
         self.findings.series += tuple(found.series)

@@ -18,7 +18,7 @@ from edgeq.devices.sampling import Probe, battery_power, find_probes, parse_text
 from edgeq.results.energy import Energy, Phases, Trace, estimate_energy, window_energies
 from edgeq.results.records import Missing, RunWarning, Series, Unit
 from edgeq.runner.job import Job, JobSensor, Result, Sample, Sampling
-from edgeq.runner.launch import Launcher
+from edgeq.runner.jobs import JobLauncher
 
 SECONDS = 10.0
 IDLE = (5.0, 5.0)
@@ -89,7 +89,7 @@ def power_job(latency: Job, probes: Sequence[Probe]) -> Job:
 
 
 def measure_power(
-    launcher: Launcher,
+    launcher: JobLauncher,
     latency: Job,
     probes: Sequence[Probe],
     missing: Mapping[str, str],

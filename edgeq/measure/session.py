@@ -62,6 +62,7 @@ class Sessions:
             tune=choices.tune,
             announce=announce,
             progress=progress,
+            apk=choices.apk,
         )
         queue = _Queue(subjects, keep)
         try:

@@ -10,6 +10,8 @@ def describe_policy(spec: Spec) -> str:
     parts = [f"{_count(spec.threads, 'thread')}{cores}", _describe_warmup(spec), _describe_length(spec)]
     if spec.rate is not None:
         parts.append(f"{spec.rate:g} requests a second")
+    if spec.in_app:
+        parts.append("inside of an app")
     if spec.pause:
         parts.append(f"{format_quantity(spec.pause, 's')} of rest between two")
     return ", ".join(parts)

@@ -14,7 +14,8 @@ from edgeq.report.paired import paired_sections
 from edgeq.report.policy import describe_policy
 from edgeq.report.section import Section
 from edgeq.report.sustained import sustained_sections
-from edgeq.results.records import Memory, Metrics, Missing, Run, packed_bytes
+from edgeq.results.memory import packed_bytes
+from edgeq.results.records import Memory, Metrics, Missing, Run
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
 

@@ -59,6 +59,7 @@ def _throttling(run: Run) -> str:
 # Name: how it is read, and what it is when a run can tell. All must be the same.
 CONDITIONS: dict[str, Callable[[Run], str]] = {
     **{name: _device(name) for name in DeviceInfo.__struct_fields__ if name != "profile"},
+    "place": lambda run: "an app" if run.spec.in_app else "a program",
     "threads": lambda run: str(run.spec.threads),
     "cpus": lambda run: ", ".join(map(str, run.spec.cpus)) or "any",
     "warmup": _warmup,

@@ -153,6 +153,7 @@ class Spec(Record, frozen=True, kw_only=True):
         rate: requests per second, or None for one inference after the other.
         pause: seconds between two inferences.
         timeout: how long one pass may take, in seconds.
+        in_app: whether it ran inside of an Android app, by ExecuTorch's Java library, and not as a program.
     """
 
     threads: int
@@ -167,6 +168,7 @@ class Spec(Record, frozen=True, kw_only=True):
     steady: Steadiness | None = None
     rate: float | None = None
     pause: float = 0.0
+    in_app: bool = False
 
 
 class Conditions(Record, frozen=True, kw_only=True):
@@ -214,16 +216,6 @@ class Memory(Record, frozen=True, kw_only=True):
     rss_peak: int | Missing
     heap_start: int | Missing = _UNREAD
     pss_peak: int | Missing = _ONLY_ASKED
-
-
-def packed_bytes(memory: Memory) -> int | Missing:
-    """What loading took of the heap beside the planned buffers: packed weights, workspace, the method."""
-    parts = (memory.heap_loaded, memory.heap_start, memory.arena)
-    for part in parts:
-        if isinstance(part, Missing):
-            return part
-    loaded, start, arena = (part for part in parts if isinstance(part, int))
-    return loaded - start - arena
 
 
 class Operator(Record, frozen=True, kw_only=True):

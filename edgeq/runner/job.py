@@ -160,6 +160,34 @@ class Sampled(Record, frozen=True, kw_only=True):
     unanswered: int | None = None
 
 
+class AppFacts(Record, frozen=True, kw_only=True):
+    """What the Android app told of itself and the phone at one moment; None where Android does not tell.
+
+    Attributes:
+        time: nanoseconds of the device's monotonic clock.
+        java_heap: bytes in use.
+        battery: `current_now` in the phone's own unit and sign, and the last broadcast's `level`, `status`,
+            `plugged`, `temperature` (tenths of a degree) and `voltage` (mV).
+        thermal_status: 0 (none) to 6 (shutdown).
+        thermal_changes: time and status of each change since the app began.
+    """
+
+    time: int
+    sdk: int | None = None
+    debuggable: bool | None = None
+    java_heap: int | None = None
+    battery: dict[str, int | None] = msgspec.field(default_factory=dict)
+    thermal_status: int | None = None
+    thermal_changes: tuple[tuple[int, int], ...] | None = None
+
+
+class InApp(Record, frozen=True, kw_only=True):
+    """What the app told before its pass and after it."""
+
+    before: AppFacts | None = None
+    after: AppFacts | None = None
+
+
 class Result(Record, frozen=True, kw_only=True):
     """What the runner measured in one pass.
 
@@ -168,6 +196,7 @@ class Result(Record, frozen=True, kw_only=True):
         arenas: bytes of each planned buffer; None where the runtime does not tell.
         cached: share of the program file's pages that lay in the page cache before it was opened; None where
             the kernel does not tell.
+        app: of the Android app only.
     """
 
     schema: int
@@ -184,6 +213,7 @@ class Result(Record, frozen=True, kw_only=True):
     memory: tuple[MemoryStage, ...] = ()
     cached: float | None = None
     sampled: Sampled | None = None
+    app: InApp | None = None
 
 
 class TensorMeta(Record, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """What the tests of the Android runner share: its classes, compiled once."""
 
 import pytest
-from desktop import JUNIT, MAIN, TESTS, compile_java
+from desktop_java import JUNIT, MAIN, TESTS, compile_java
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import subprocess
 import zipfile
 
 import pytest
-from desktop import ROOT, RUNNER
+from desktop_java import ROOT, RUNNER
 from offline.apk import App, build_apk
 from offline.check import examine
 from offline.parts import find_parts

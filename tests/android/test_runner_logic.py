@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from bad_jobs import BAD_JOBS, NO_JOBS
-from desktop import MAIN, ROOT, RUNNER, TESTS, run_java
+from desktop_java import MAIN, ROOT, RUNNER, TESTS, run_java
 
 from edgeq.artifact import read_samples, write_samples
 from edgeq.runner.job import Job, JobSensor, Result, Sampling

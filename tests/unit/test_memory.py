@@ -7,7 +7,8 @@ from edgeq.devices.profile import load_profile
 from edgeq.measure.gaps import NOT_ASKED, find_gaps
 from edgeq.measure.latency import default_spec, latency_series
 from edgeq.measure.memory import is_warm, memory_job, memory_parts, memory_series
-from edgeq.results.records import Missing, packed_bytes
+from edgeq.results.memory import packed_bytes
+from edgeq.results.records import Missing
 from edgeq.runner.job import Job, MemoryStage, Result, Times
 
 RESULT = Result(

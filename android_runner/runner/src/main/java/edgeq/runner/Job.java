@@ -15,12 +15,21 @@ final class Job {
         }
     }
 
-    /** Sensors to read on the way: the files of each. */
+    /** Files that are read together. */
+    static final class Sensor {
+        List<String> files;
+        /** Bytes that are enough of each file; 0 for all. */
+        int room;
+        /** Intervals from one reading to the next. */
+        int every = 1;
+    }
+
+    /** Sensors to read on the way. */
     static final class Sampling {
         double interval;
         double idleBefore;
         double idleAfter;
-        List<List<String>> sensors;
+        List<Sensor> sensors;
     }
 
     String pass;

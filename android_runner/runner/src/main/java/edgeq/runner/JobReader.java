@@ -72,8 +72,8 @@ final class JobReader {
 
     private void readPass() throws BadJob {
         job.pass = text(need(document, "pass"), "pass");
-        if (!Arrays.asList("latency", "outputs", "operators").contains(job.pass)) {
-            throw bad("pass", "expected latency, outputs or operators, got '" + job.pass + "'");
+        if (!Arrays.asList("latency", "memory", "outputs", "operators").contains(job.pass)) {
+            throw bad("pass", "expected latency, memory, outputs or operators, got '" + job.pass + "'");
         }
         job.outputs = optionalPath("outputs", "outputs");
         optionalPath("etdump", "operators");
@@ -163,18 +163,25 @@ final class JobReader {
         job.sampling = sampling;
     }
 
-    private List<String> readSensor(Object value) throws BadJob {
+    private Job.Sensor readSensor(Object value) throws BadJob {
         Map<String, Object> sensor = object(value, "sampling.sensors");
-        checkKeys(sensor, "sampling.sensors.", Arrays.asList("files", "command"));
-        List<String> files = readTexts(sensor, "files");
+        checkKeys(sensor, "sampling.sensors.", Arrays.asList("files", "command", "room", "every"));
+        Job.Sensor read = new Job.Sensor();
+        read.files = readTexts(sensor, "files");
         List<String> command = readTexts(sensor, "command");
-        if (files.isEmpty() == command.isEmpty()) {
+        if (read.files.isEmpty() == command.isEmpty()) {
             throw bad("sampling.sensors", "each needs either files or a command");
         }
         if (!command.isEmpty()) {
             job.unsupported = "an app runs no commands beside its inferences: it cannot tell what they cost";
         }
-        return files;
+        if (sensor.get("room") != null) {
+            read.room = integer(sensor.get("room"), "sampling.sensors.room", 1, MOST_COUNT);
+        }
+        if (sensor.containsKey("every")) {
+            read.every = integer(sensor.get("every"), "sampling.sensors.every", 1, MOST_COUNT);
+        }
+        return read;
     }
 
     private static List<String> readTexts(Map<String, Object> sensor, String key) throws BadJob {

@@ -23,14 +23,14 @@ final class Memory {
         this.machine = machine;
     }
 
-    void take(String stage) {
+    void take(String stage, boolean withPss) {
         Map<String, Object> entry = new LinkedHashMap<>();
         Map<String, Long> status = readStatus();
         entry.put("stage", stage);
         entry.put("rss", status.get("VmRSS"));
         entry.put("hwm", status.get("VmHWM"));
         entry.put("heap", machine.nativeHeap());
-        entry.put("pss", machine.pss());
+        entry.put("pss", withPss ? machine.pss() : null);
         stages.add(entry);
     }
 

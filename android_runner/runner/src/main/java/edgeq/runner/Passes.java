@@ -4,8 +4,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The two passes that an app can do, latency and outputs; in the steps of the native runner's. */
+/** The passes that an app can do, latency, memory and outputs; in the steps of the native runner's. */
 final class Passes {
+    private static final int EMPTY_TIMES = 101;
+
     private final Job job;
     private final Program program;
     private final Machine machine;
@@ -35,29 +37,31 @@ final class Passes {
             load();
             if (job.pass.equals("latency")) {
                 measure();
+            } else if (job.pass.equals("memory")) {
+                settle();
             } else {
                 keepOutputs();
             }
         } finally {
             samples.close();
         }
-        result.memory.take("done");
+        takeMemory("done");
         result.app.put("after", machine.facts());
     }
 
     private void load() throws Failure {
         result.samples = samples.size();
-        result.memory.take("start");
+        takeMemory("start");
         Stage.enter("load");
         long start = clock.now();
         program.load(job.program, job.threads);
         times.put("load", clock.now() - start);
-        result.memory.take("loaded");
+        takeMemory("loaded");
         Stage.enter("init");
         start = clock.now();
         program.init(job.method);
         times.put("init", clock.now() - start);
-        result.memory.take("initialized");
+        takeMemory("initialized");
     }
 
     /** Runs inference {@code number} on the sample whose turn it is. Only {@code execute} is timed. */
@@ -70,9 +74,40 @@ final class Passes {
         return clock.now() - lastStart;
     }
 
-    private void measure() throws Failure {
+    /** Only the memory pass asks for the proportional set: reading that takes milliseconds. */
+    private void takeMemory(String stage) {
+        result.memory.take(stage, job.pass.equals("memory"));
+    }
+
+    /** Nothing but what a user's app would do: two inferences. */
+    private void settle() throws Failure {
         times.put("first", infer("first", 0));
-        result.memory.take("first");
+        takeMemory("first");
+        infer("measured", 1);
+        result.times = times;
+    }
+
+    /** What is in each of the times besides the inference: readings of the clock around a call that does nothing. */
+    private Ticks timeNothing() {
+        Stage.enter("empty");
+        Runnable nothing =
+                new Runnable() {
+                    @Override
+                    public void run() {}
+                };
+        Ticks durations = new Ticks();
+        while (durations.size() < EMPTY_TIMES) {
+            long start = clock.now();
+            nothing.run();
+            durations.add(clock.now() - start);
+        }
+        return durations;
+    }
+
+    private void measure() throws Failure {
+        times.put("empty", timeNothing());
+        times.put("first", infer("first", 0));
+        takeMemory("first");
         Sampler sampler = job.sampling == null ? null : new Sampler(job.sampling, clock, machine);
         try {
             rest(sampler, true);
@@ -126,7 +161,7 @@ final class Passes {
 
     private void keepOutputs() throws Failure {
         infer("first", 0);
-        result.memory.take("first");
+        takeMemory("first");
         Stage.enter("outputs");
         List<Tensor> outputs = program.outputs();
         int dimensions = 0;

@@ -35,6 +35,7 @@ final class Result {
         document.put("warmup_stopped_by", warmupStoppedBy);
         document.put("stopped_by", stoppedBy);
         document.put("memory", memory.stages());
+        document.put("cached", null); // no call of Android's tells what lies in the page cache
         document.put("sampled", sampled);
         document.put("app", app);
         put(path, document);

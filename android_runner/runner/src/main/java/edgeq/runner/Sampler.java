@@ -25,6 +25,8 @@ final class Sampler {
     private final Machine machine;
     private final CountDownLatch stop = new CountDownLatch(1);
     private final int[] failures;
+    // The slot from which on each sensor is read again.
+    private final long[] due;
     private final Thread thread;
     private final List<Object> samples = new ArrayList<>();
     private final List<Object> idle = new ArrayList<>();
@@ -38,6 +40,7 @@ final class Sampler {
         this.clock = clock;
         this.machine = machine;
         failures = new int[plan.sensors.size()];
+        due = new long[plan.sensors.size()];
         began = clock.now();
         thread =
                 new Thread("edgeq-sampler") {
@@ -89,7 +92,7 @@ final class Sampler {
             // past already is left out: two samples in a row would say the same.
             long wait = began + slot * interval + (long) (draw(slot) * interval) - clock.now();
             if (wait > 0) {
-                more = !isOver(wait) && sampleAll();
+                more = !isOver(wait) && sampleAll(slot);
             } else {
                 slot = Math.max(slot, (clock.now() - began) / interval - 1);
                 more = !isOver(0);
@@ -106,12 +109,17 @@ final class Sampler {
     }
 
     /** False when nothing is left to ask. */
-    private boolean sampleAll() {
+    private boolean sampleAll(long slot) {
         boolean more = false;
         for (int index = 0; index < failures.length; index++) {
             if (failures[index] >= MOST_FAILURES) {
                 continue;
             }
+            if (slot < due[index]) {
+                more = true;
+                continue;
+            }
+            due[index] = slot + plan.sensors.get(index).every;
             mark(index);
             long start = clock.now();
             String text = null;
@@ -149,10 +157,10 @@ final class Sampler {
     }
 
     /** The files' contents without the white space at their end, joined by newlines. */
-    private static String read(List<String> files) throws IOException {
+    private static String read(Job.Sensor sensor) throws IOException {
         StringBuilder text = new StringBuilder();
-        byte[] room = new byte[MOST_BYTES];
-        for (String file : files) {
+        byte[] room = new byte[sensor.room == 0 ? MOST_BYTES : Math.min(sensor.room, MOST_BYTES)];
+        for (String file : sensor.files) {
             try (FileInputStream stream = new FileInputStream(file)) {
                 int got = Math.max(0, stream.read(room));
                 text.append(text.length() > 0 ? "\n" : "");

@@ -36,6 +36,11 @@ public final class RunnerTest {
         byte[] lastWords;
 
         @Override
+        public Long pss() {
+            return 4096L;
+        }
+
+        @Override
         public synchronized void die() {
             try {
                 lastWords = Files.readAllBytes(new File(result).toPath());
@@ -144,6 +149,21 @@ public final class RunnerTest {
     }
 
     @Test
+    public void aMemoryPassRunsTwoInferencesAndAsksForTheProportionalSet() throws Exception {
+        Doubler program = new Doubler();
+        assertEquals(0, run(program, "\"pass\":\"memory\""));
+        assertEquals(2 + 2, program.calls.size());
+        for (Object stage : (List<?>) result().get("memory")) {
+            assertEquals(Long.valueOf(4096), at(stage, "pss"));
+        }
+        run(program, "\"pass\":\"latency\"");
+        assertEquals(101, ((List<?>) at(result(), "times", "empty")).size());
+        for (Object stage : (List<?>) result().get("memory")) {
+            assertEquals(null, at(stage, "pss"));
+        }
+    }
+
+    @Test
     public void whatAnAppCannotDoIsRefusedByName() throws Exception {
         assertEquals(1, run(new Doubler(), "\"pass\":\"operators\",\"etdump\":\"e\""));
         assertEquals("NotSupported", at(result(), "error", "name"));
@@ -224,13 +244,18 @@ public final class RunnerTest {
                     }
                 };
         String sampling = "\"sampling\":{\"interval\":0.005,\"idle\":[0.02,0],\"sensors\":[{\"files\":["
-                + Json.write(sensor.getPath()) + "," + Json.write(sensor.getPath()) + "]},{\"files\":["
+                + Json.write(sensor.getPath()) + "," + Json.write(sensor.getPath()) + "],\"room\":2},{\"every\":4,\"files\":["
                 + Json.write(missing) + "]}]}";
         assertEquals(0, run(slow, "\"pass\":\"latency\",\"iterations\":[20,20]," + sampling));
         Map<?, ?> sampled = (Map<?, ?>) result().get("sampled");
         List<?> samples = (List<?>) sampled.get("samples");
         assertTrue(samples.size() + " samples", samples.size() >= 6);
         assertEquals("42\n42", ((List<?>) samples.get(0)).get(3));
+        int[] counts = new int[2];
+        for (Object sample : samples) {
+            counts[((Long) ((List<?>) sample).get(0)).intValue()]++;
+        }
+        assertTrue(counts[1] + " of a sensor that is read less often", counts[1] <= counts[0] / 4 + 1);
         List<?> failed = (List<?>) samples.get(1);
         assertEquals(null, failed.get(3));
         assertTrue(((String) failed.get(4)).contains("No such file"));

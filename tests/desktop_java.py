@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgeq.package.javac import FLAGS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 RUNNER = ROOT / "android_runner" / "runner"
 MAIN = RUNNER / "src/main/java/edgeq/runner"
 TESTS = RUNNER / "src/test/java/edgeq/runner"

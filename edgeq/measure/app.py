@@ -1,0 +1,50 @@
+"""What a run inside of an Android app has beside its numbers: where they are from, how hot the phone was."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from edgeq.results.records import RunWarning, Series
+from edgeq.runner.job import Result
+
+_SOURCE = "in an Android app, the way through JNI included"
+
+
+def mark_in_app(series: Iterable[Series]) -> tuple[Series, ...]:
+    """The same series, whose source says that they are of an app."""
+    return tuple(replace(each, source=f"{each.source}, {_SOURCE}") for each in series)
+
+
+def find_app_series(result: Result) -> tuple[Series, ...]:
+    """Changes of Android's thermal status (0 none to 6 shutdown) while the app ran; often none."""
+    after = result.app.after if result.app else None
+    if after is None or not after.thermal_changes:
+        return ()
+    return (
+        Series(
+            name="thermal_status",
+            unit="1",
+            phase="sampled",
+            values=tuple(float(status) for _, status in after.thermal_changes),
+            times=tuple(time * 1e-9 for time, _ in after.thermal_changes),
+            source="Android's thermal status, told to the app",
+        ),
+    )
+
+
+def find_app_warnings(result: Result) -> tuple[RunWarning, ...]:
+    """That the phone was held back by heat, as Android told the app."""
+    facts = result.app
+    told = [each.thermal_status for each in (facts.before, facts.after) if each] if facts else []
+    changes = facts.after.thermal_changes if facts and facts.after else None
+    worst = max([*(status for status in told if status), *(status for _, status in changes or ())], default=0)
+    if not worst:
+        return ()
+    return (
+        RunWarning(
+            code="thermal-status",
+            message=f"Android's thermal status reached {worst} (0 is none, 6 is shutdown) while the app ran: "
+            "the phone may have been held back",
+            facts={"status": worst},
+        ),
+    )
