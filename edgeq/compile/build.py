@@ -1,4 +1,4 @@
-"""Builds one artifact: prove, quantize, verify, lower, verify, evaluate, write. Imports executorch."""
+"""Builds one artifact: prove, quantize, verify, correct, lower, verify, evaluate, write. Needs executorch."""
 
 import itertools
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ from edgeq.artifact import (
 )
 from edgeq.cache import file_sha256
 from edgeq.compile.accuracy import answer_with, evaluate_with
+from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
 from edgeq.compile.calibrate import Fingerprint, read_calibration
 from edgeq.compile.coverage import describe_coverage, doubt_coverage
 from edgeq.compile.export import Announce, Order
@@ -43,7 +44,7 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
         CalibrationError: the calibration set gave other samples than a moment ago.
         ExportError, NotQuantizedError: the program could not be made as asked.
     """
-    require_equal(order.traced, order.steps, _proof_samples(order))
+    require_equal(order.traced, order.steps, _first_samples(order, PROOF_SAMPLES))
     converted = _convert(order, announce)
     announce(f"{order.name}: lowering {order.recipe.name}")
     lowered = _lower(order, converted)
@@ -79,6 +80,9 @@ def _convert(order: Order, announce: Announce) -> _Converted:
     count = survey.calibration.samples if survey else 1
     quantized = quantize_program(order.program, order.plan, calibration_samples(order), count)
     records = verify_converted(layers, quantized.module, order.plan)
+    if order.recipe.bias_correction:
+        announce(f"{order.name}: correcting the biases")
+        correct_biases(quantized.module, order.program, order.plan, _first_samples(order, CORRECTION_SAMPLES))
     coverage = describe_coverage(quantized.watch, survey.inquiry) if survey and quantized.watch else None
     return _Converted(quantized.module, records, coverage)
 
@@ -93,11 +97,11 @@ def _lower(order: Order, converted: _Converted) -> Lowered:
     return lowered
 
 
-def _proof_samples(order: Order) -> Iterator[tuple[Any, ...]]:
-    """The example inputs, and some of the calibration set where there is one."""
+def _first_samples(order: Order, count: int) -> Iterator[tuple[Any, ...]]:
+    """The example inputs, and the first of the calibration set where there is one: `count` at most."""
     yield order.subject.args
     if order.subject.workload.calibration is not None:
-        for leaves in itertools.islice(read_calibration(order.subject), PROOF_SAMPLES - 1):
+        for leaves in itertools.islice(read_calibration(order.subject), count - 1):
             yield order.subject.nest_inputs(leaves)
 
 

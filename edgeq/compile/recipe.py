@@ -135,6 +135,8 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
         observer: how static ranges are chosen; None otherwise.
         overrides: what is different for some operators. Where several match, the last one decides.
         rewrites: which of REWRITES are applied to the program before it is quantized.
+        equalize: whether the ranges of channels are brought together across layers after that.
+        bias_correction: whether the mean output of each quantized layer is moved to what it is in FP32.
         summary: one line for people.
     """
 
@@ -146,6 +148,8 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     observer: AnyObserver | None = None
     overrides: tuple[Override, ...] = ()
     rewrites: tuple[str, ...] = ()
+    equalize: bool = False
+    bias_correction: bool = False
 
     @property
     def is_quantized(self) -> bool:
@@ -170,6 +174,13 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
             raise RecipeError(f"{what} quantizes nothing and has overrides", hint="extend int8 instead")
         _require_fitting_observers(self)
         _require_rewrites(self)
+        if self.equalize and not self.is_quantized:
+            raise RecipeError(f"{what} quantizes nothing and is equalized", hint="extend int8 instead")
+        if self.bias_correction and not self.needs_calibration:
+            raise RecipeError(
+                f"{what} corrects biases, but its activations are {self.activations}",
+                hint="the correction is taken from calibration; extend int8 instead",
+            )
 
 
 def _require_fitting_observers(recipe: Recipe) -> None:

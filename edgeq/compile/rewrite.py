@@ -1,4 +1,4 @@
-"""Applies a recipe's rewrites to an exported program, and proves on data that the function is the same."""
+"""Rewrites and equalizes an exported program, and proves on data that the function is the same."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from torch.utils import _pytree as pytree
 
 from edgeq.compile.recipe import REWRITES, Recipe
 from edgeq.compile.rewrites.draft import Draft
+from edgeq.compile.rewrites.equalize import equalize_layers
 from edgeq.compile.rewrites.global_mean import rewrite_global_mean
 from edgeq.compile.rewrites.hard_sigmoid import rewrite_hard_sigmoid
 from edgeq.compile.rewrites.hard_swish import rewrite_hard_swish
 from edgeq.compile.rewrites.recurrence import rewrite_recurrences
-from edgeq.errors import ExportError
+from edgeq.errors import ExportError, RecipeError
 
 _FUNCTIONS: dict[str, Callable[[Draft], int]] = {
     "recurrence": rewrite_recurrences,
@@ -22,6 +23,8 @@ _FUNCTIONS: dict[str, Callable[[Draft], int]] = {
     "hard-sigmoid": rewrite_hard_sigmoid,
     "global-mean": rewrite_global_mean,
 }
+
+EQUALIZE = "equalize"
 
 # Largest difference of an output, relative to its largest value, that rounding of FP32 explains.
 TOLERANCE = 1e-5
@@ -32,7 +35,7 @@ PROOF_SAMPLES = 4
 
 @dataclass(frozen=True)
 class Step:
-    """One rewrite that changed something: its name, the number of places, and the program after it."""
+    """A rewrite or the equalization, where it fits: its name, the number of places, the program after it."""
 
     name: str
     places: int
@@ -40,14 +43,26 @@ class Step:
 
 
 def rewrite_program(program: ExportedProgram, recipe: Recipe) -> tuple[Step, ...]:
-    """Apply the rewrites of `recipe` one after another, on copies; what fits nowhere gives no step."""
+    """Apply the rewrites of `recipe` one after another, on copies, and equalize when it says so.
+
+    What fits nowhere gives no step.
+
+    Raises:
+        RecipeError: there is nothing to equalize.
+    """
+    functions = {name: _FUNCTIONS[name] for name in REWRITES if name in recipe.rewrites}
+    if recipe.equalize:
+        functions[EQUALIZE] = equalize_layers
     steps: list[Step] = []
-    for name in REWRITES:
-        if name not in recipe.rewrites:
-            continue
+    for name, function in functions.items():
         draft = Draft(steps[-1].program if steps else program)
-        if places := _FUNCTIONS[name](draft):
+        if places := function(draft):
             steps.append(Step(name, places, draft.finish()))
+        elif name == EQUALIZE:
+            raise RecipeError(
+                f"recipe {recipe.name!r} equalizes, and no two layers have ReLU or nothing between them",
+                hint="not across ReLU6, hard-swish or a branch: leave `equalize` out of the recipe",
+            )
     return tuple(steps)
 
 
@@ -57,7 +72,7 @@ def require_equal(
     """Run `program` and each of `steps` on `samples`, and compare all outputs.
 
     Raises:
-        ExportError: the outputs after a step differ by more than TOLERANCE; the rewrite is named.
+        ExportError: the outputs after a step differ by more than TOLERANCE; the step is named.
     """
     stages = [(step, step.program.module()) for step in steps]
     if not stages:
@@ -70,9 +85,9 @@ def require_equal(
                 error = max(map(_difference, expected, pytree.tree_leaves(module(*sample))), default=0.0)
                 if not error <= TOLERANCE:
                     raise ExportError(
-                        f"the rewrite {step.name!r} changed the function: outputs differ by {error:.2g} of "
+                        f"{step.name!r} changed the function: outputs differ by {error:.2g} of "
                         f"their largest value; {TOLERANCE:.0e} is allowed ({step.places} places changed)",
-                        hint=f"leave {step.name!r} out of the recipe's rewrites, and please report it",
+                        hint=f"leave {step.name!r} out of the recipe, and please report it",
                     )
 
 

@@ -81,6 +81,8 @@ def test_recipe_in_the_manifest_is_whole(artifact):
             {"module_type": "Linear", "precision": "fp32"},
         ],
         "rewrites": ["recurrence", "hard-swish", "hard-sigmoid", "global-mean"],
+        "equalize": False,
+        "bias_correction": False,
     }
     written = json.loads(msgspec.json.encode(load_recipe(str(artifact.folder))))
     assert written == artifact.manifest.recipe

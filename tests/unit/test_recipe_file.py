@@ -119,6 +119,7 @@ def test_every_observer_can_be_named_with_its_settings_left_out(tmp_path):
         ('extends = "int9"', "Cannot overwrite", "TOML"),
         ('rewrites = ["global-men"]', "no rewrite 'global-men'; did you mean 'global-mean'?", "global-mean"),
         ('rewrites = ["global-mean", "global-mean"]', "names a rewrite twice", "once"),
+        ("equalize = 1", "Expected `bool`, got `int`", "quantizing"),
         ('rewrites = "global-mean"', "Expected `array`, got `str`", "quantizing"),
         ('activations = "dynamic"', "names an observer, but its activations are dynamic", "int8"),
         ('activations = "fp32"', "weights int8 with activations fp32", "both"),
@@ -146,6 +147,8 @@ def test_wrong_recipe_is_refused_by_key(tmp_path, text, message, hint):
             "quantizes nothing",
         ),
         ('schema = 1\nextends = "int8-dynamic"\nobserver = "mse"', "activations are dynamic"),
+        ('schema = 1\nextends = "int8-dynamic"\nbias_correction = true', "corrects biases"),
+        ('schema = 1\nextends = "fp32"\nequalize = true', "quantizes nothing and is equalized"),
         ("schema = ", "Invalid value"),
     ],
 )

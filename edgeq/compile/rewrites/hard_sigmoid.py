@@ -30,7 +30,7 @@ def rewrite_hard_sigmoid(draft: Draft) -> int:
         if source is None or layer_of(source) is None or len(source.users) != 1:
             continue
         affine = affine_of(draft, source)
-        if affine is None:
+        if affine is None or affine.bias is None:
             continue
         for each, shift in ((affine.weight, 0.0), (affine.bias, 0.5)):
             value = draft.tensor(each)

@@ -19,7 +19,7 @@ class Affine:
     """The weight and bias whose scaling scales a layer's output: those of its batch norm when it has one."""
 
     weight: Node
-    bias: Node
+    bias: Node | None
 
 
 def layer_of(node: object) -> Node | None:
@@ -38,11 +38,15 @@ def layer_of(node: object) -> Node | None:
 def affine_of(draft: Draft, node: Node) -> Affine | None:
     """The weight and bias to scale so that the output of `node`, a layer or its norm, is scaled.
 
-    None when it has no bias, or when either is used elsewhere too.
+    None when either is used elsewhere too.
     """
     arguments = arguments_of(node)
     weight, bias = arguments["weight"], arguments["bias"]
-    for each in (weight, bias):
-        if draft.tensor(each) is None or len(each.users) != 1:
-            return None
-    return Affine(weight, bias)
+    if is_own(draft, weight) and (bias is None or is_own(draft, bias)):
+        return Affine(weight, bias)
+    return None
+
+
+def is_own(draft: Draft, weight: object) -> bool:
+    """Whether `weight` is a weight that one node only uses."""
+    return isinstance(weight, Node) and draft.tensor(weight) is not None and len(weight.users) == 1
