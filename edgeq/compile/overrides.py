@@ -36,7 +36,7 @@ class Plan:
         recipe: the recipe.
         settings: by node name, for each operator that an override selects.
         selected: the node names that each override selects, in the order of the overrides.
-        promised: the layers that the recipe promises in INT8, whether or not the quantizer can do it.
+        promised: the layers that the recipe promises to quantize, whether or not the quantizer can do it.
     """
 
     recipe: Recipe
@@ -85,7 +85,7 @@ def require_effect(plan: Plan, quantized: frozenset[str], ranged: frozenset[str]
     """
     for override, selected in zip(plan.recipe.overrides, plan.selected, strict=True):
         what = f"recipe {plan.recipe.name!r}: the override for {describe_selectors(override)}"
-        effective = quantized | plan.promised if override.precision == "fp32" else quantized
+        effective = quantized if override.precision in (None, "int8") else quantized | plan.promised
         if not selected & effective:
             raise RecipeError(
                 f"{what} selects only {_listed(sorted(selected))}, which have no INT8 of their own",

@@ -8,6 +8,7 @@ from torch.export import ExportedProgram
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from edgeq.compile.coverage import Watch
+from edgeq.compile.groupwise import quantize_groups
 from edgeq.compile.overrides import Plan
 from edgeq.compile.quantizer import ClampAwareQuantizer
 
@@ -37,7 +38,9 @@ def quantize_program(
         RecipeError: an override selects nothing that is quantized.
     """
     observed = observe_program(program, plan, samples, count)
-    return Quantized(convert_pt2e(observed.module), observed.watch)
+    converted = convert_pt2e(observed.module)
+    quantize_groups(converted, plan)
+    return Quantized(converted, observed.watch)
 
 
 def observe_program(

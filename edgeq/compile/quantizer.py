@@ -63,7 +63,7 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         """
         if self._plan.recipe.overrides:
             self._check_overrides(model)
-        self.set_filter_function(lambda node: self._plan.setting_of(node.name).precision != "fp32")
+        self.set_filter_function(lambda node: self._plan.setting_of(node.name).precision == "int8")
         self._annotate_all(model)
         for node in model.graph.nodes:
             if Q_ANNOTATION_KEY in node.meta and node.op == "call_function":

@@ -1,6 +1,6 @@
 """How to make a program of a model: the recipes, as data.
 
-A recipe promises INT8 for every layer that multiplies by weights (linear, convolution, transposed
+A recipe promises its precision for every layer that multiplies by weights (linear, convolution, transposed
 convolution, LSTM and the like), but for those that its overrides leave in FP32. Such a layer that it cannot
 quantize is an error that names the layer, never a layer left in FP32. Embeddings, normalization and other
 weights that only look up or scale stay FP32.
@@ -15,7 +15,10 @@ import msgspec
 from edgeq.errors import RecipeError
 from edgeq.results.records import Record
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "int8", "int4"]
+
+# How many weights of 4 bits share a scale. XNNPACK's kernels take multiples of 32 (XNN_MIN_BLOCKSIZE).
+Group = Annotated[int, msgspec.Meta(ge=32, multiple_of=32)]
 
 # A histogram needs some bins for each of the 256 codes, and the search over it costs time with their number.
 Bins = Annotated[int, msgspec.Meta(ge=256, le=65_536)]
@@ -88,7 +91,8 @@ class Override(Record, omit_defaults=True, forbid_unknown_fields=True, frozen=Tr
         module: glob over the user's module names; a module stands for all that is in it.
         module_type: glob over class names of modules, such as `Linear`, with their package or without.
         operator: glob over operators, such as `add` or `aten.conv2d.default`.
-        precision: `fp32` leaves them out of quantization, `int8` takes them in again.
+        precision: `fp32` leaves them out of quantization, `int8` takes them in again; `int4` gives linear
+            layers weights of 4 bits.
         observer: for the ranges of their outputs, and of their inputs where no quantized operator makes them.
         per_channel: as in the recipe, for their weights.
     """
@@ -132,6 +136,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
         activations: `fp32`; `static`, INT8 with ranges from calibration; or `dynamic`, INT8 with ranges
             taken at each inference.
         per_channel: one scale for each output channel of a weight, else one for the whole weight.
+        group: how many weights of 4 bits share a scale; None where there are none.
         observer: how static ranges are chosen; None otherwise.
         overrides: what is different for some operators. Where several match, the last one decides.
         rewrites: which of REWRITES are applied to the program before it is quantized.
@@ -145,6 +150,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     activations: Literal["fp32", "static", "dynamic"]
     per_channel: bool
     summary: str
+    group: Group | None = None
     observer: AnyObserver | None = None
     overrides: tuple[Override, ...] = ()
     rewrites: tuple[str, ...] = ()
@@ -168,8 +174,9 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
         if (self.weights == "fp32") != (self.activations == "fp32"):
             raise RecipeError(
                 f"{what}: weights {self.weights} with activations {self.activations}",
-                hint="either both are fp32, or the weights are int8 and the activations static or dynamic",
+                hint="either both are fp32, or neither: weights int8 or int4, activations static or dynamic",
             )
+        _require_group(self)
         if self.overrides and not self.is_quantized:
             raise RecipeError(f"{what} quantizes nothing and has overrides", hint="extend int8 instead")
         _require_fitting_observers(self)
@@ -195,6 +202,22 @@ def _require_fitting_observers(recipe: Recipe) -> None:
         raise RecipeError(
             f"{what} names an observer, but its activations are {recipe.activations}",
             hint="only static activations have ranges from calibration; extend int8 instead",
+        )
+
+
+def _require_group(recipe: Recipe) -> None:
+    what = f"recipe {recipe.name!r}"
+    has_int4 = "int4" in (recipe.weights, *(override.precision for override in recipe.overrides))
+    if has_int4 and recipe.activations != "dynamic":
+        raise RecipeError(
+            f"{what} has int4 weights, but its activations are {recipe.activations}",
+            hint="XNNPACK multiplies them by dynamic activations only; extend int4-weight",
+        )
+    if has_int4 and recipe.group is None:
+        raise RecipeError(f"{what} has int4 weights and no group", hint="say `group = 32`")
+    if recipe.group is not None and not has_int4:
+        raise RecipeError(
+            f"{what} has a group, but no int4 weights", hint="remove the group, or extend int4-weight"
         )
 
 
@@ -284,6 +307,15 @@ _ALL = (
         per_channel=True,
         rewrites=_ALWAYS,
         summary="weights INT8 per channel, activations quantized at each inference; needs no calibration",
+    ),
+    Recipe(
+        name="int4-weight",
+        weights="int4",
+        activations="dynamic",
+        per_channel=True,
+        group=32,
+        rewrites=_ALWAYS,
+        summary="weights INT4 in groups of 32, activations as int8-dynamic; for linear layers",
     ),
 )
 

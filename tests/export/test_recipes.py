@@ -75,6 +75,7 @@ def test_recipe_in_the_manifest_is_whole(artifact):
         "activations": "static",
         "per_channel": True,
         "summary": "from mine.toml",
+        "group": None,
         "observer": {"kind": "mse", "bins": 1024},
         "overrides": [
             {"module": "0", "observer": {"kind": "min-max"}, "per_channel": False},
