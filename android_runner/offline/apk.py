@@ -37,6 +37,11 @@ class App:
 RUNNER = App("edgeq.runner", ROOT / "runner/src/main", debuggable=True)
 
 
+def example(library: Path) -> App:
+    """The example app with the .aar that `edgeq package` made of the digits."""
+    return App("edgeq.example", ROOT / "example/src/main", libraries=(library,))
+
+
 def build_apk(app: App, parts: Parts) -> Path:
     """The app's .apk, from the cache when nothing has changed.
 

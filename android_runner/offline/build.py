@@ -8,7 +8,7 @@ import click
 
 from edgeq.cli.terminal import Terminal
 from edgeq.errors import EdgeqError
-from offline.apk import RUNNER, build_apk
+from offline.apk import RUNNER, build_apk, example
 from offline.check import examine
 from offline.parts import find_parts
 
@@ -21,14 +21,19 @@ from offline.parts import find_parts
     show_default=True,
     help="Where the apps go.",
 )
-def main(out: Path) -> None:
+@click.option(
+    "--aar",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Build the example app too, with this library of `edgeq package --as aar`.",
+)
+def main(out: Path, aar: Path | None) -> None:
     """Build the Android apps without Gradle. They hold no ExecuTorch: they prove that all compiles."""
     terminal = Terminal()
     try:
         terminal.announce("fetching Android's stubs, dx and ExecuTorch's Java classes, if they are not here")
         parts = find_parts()
         out.mkdir(parents=True, exist_ok=True)
-        for app in (RUNNER,):
+        for app in (RUNNER, *([example(aar)] if aar else [])):
             terminal.announce(f"building {app.package}")
             apk = build_apk(app, parts)
             facts = examine(apk)

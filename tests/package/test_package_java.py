@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from entries import where
 from hostile import TEXTS
 from made import IMAGES, SCORES, change_manifest, make_folder, packed
 from msgspec import to_builtins
@@ -63,15 +64,6 @@ class Library:
 
     def app(self, what, storage, archive=None, offsets=None):
         return self.run(what, archive or self.aar, offsets or self.offsets, storage)
-
-
-def where(path):
-    """Name, offset of the content and size of each entry, from the local headers."""
-    data = path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            name, extra = struct.unpack_from("<HH", data, info.header_offset + 26)
-            yield info.filename, info.header_offset + 30 + name + extra, info.file_size
 
 
 @pytest.fixture(scope="module")
