@@ -18,9 +18,10 @@ _ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
 _NUMBER = re.compile("[0-9]{1,15}")
 _CORE = re.compile("/(cpu[0-9]{1,6})/cpufreq/")
 
-# Bits of `vcgencmd get_throttled`: Raspberry Pi documentation, "vcgencmd". What has happened since boot
-# (bits 16 to 19) is kept in the number that stands in front.
+# Bits of `vcgencmd get_throttled`: Raspberry Pi documentation, "vcgencmd". The same four from `SINCE_BOOT` on
+# tell what has happened since the device booted.
 _THROTTLE_BITS = {0: "undervoltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+SINCE_BOOT = 16
 
 
 def read_conditions(link: Link, profile: DeviceProfile) -> dict[str, Reading]:
@@ -83,8 +84,13 @@ def parse_throttling(text: str) -> dict[str, Reading]:
     found = re.search(r"throttled=(0x[0-9a-fA-F]{1,8})\b", text)
     if not found:
         return {"throttling": Reading(missing="vcgencmd is not there or does not answer")}
-    now = [word for bit, word in _THROTTLE_BITS.items() if int(found[1], 16) >> bit & 1]
+    now = tell_throttling(int(found[1], 16))
     return {"throttling": Reading(value=f"{found[1]} ({', '.join(now) or 'none now'})")}
+
+
+def tell_throttling(flags: int) -> list[str]:
+    """What the firmware's number says of now, in words."""
+    return [word for bit, word in _THROTTLE_BITS.items() if flags >> bit & 1]
 
 
 def parse_load(text: str) -> dict[str, Reading]:

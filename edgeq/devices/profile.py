@@ -92,6 +92,8 @@ class Limits(ProfilePart, frozen=True, kw_only=True):
         cool_seconds: how long it waits for that.
         load: load average of the last minute at the start of a run.
         governor: the frequency governor that must be set.
+        clock: of every core used, at every sample of the measured inferences, Hz at least.
+        others: cores that other processes kept busy meanwhile, in the mean, at most.
         throttling_allowed: whether a run that the firmware held back is valid all the same.
     """
 
@@ -101,6 +103,8 @@ class Limits(ProfilePart, frozen=True, kw_only=True):
     cool_seconds: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     load: float | None = None
     governor: str | None = None
+    clock: float | None = None
+    others: float | None = None
     throttling_allowed: bool = False
 
 

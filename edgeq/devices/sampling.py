@@ -23,9 +23,10 @@ from edgeq.devices.hardware import (
     ThermalSource,
 )
 from edgeq.devices.link import Link
+from edgeq.devices.processor import count_cores
 from edgeq.results.records import Missing
 
-Form = Literal["number", "product", "battery", "temperature", "flags", "rails"]
+Form = Literal["number", "product", "battery", "temperature", "flags", "rails", "cores", "busy"]
 
 # How each format of a profile's command is understood.
 _FORMS: dict[str, Form] = {
@@ -57,6 +58,7 @@ class Probe:
         form: how the text is understood.
         scale: what a raw number (or a product of two) is to be multiplied by for the SI unit.
         described: the source as a Series names it.
+        room: bytes that are enough of each file; None for all.
         period: seconds between the sensor's own updates, where it says so.
     """
 
@@ -68,6 +70,7 @@ class Probe:
     described: str
     files: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    room: int | None = None
     period: float | None = None
 
 
@@ -103,7 +106,7 @@ def find_probes(
 def parse_text(probe: Probe, text: str) -> float | None:
     """What one reading says in the SI unit of its quantity; None for text that is no such number.
 
-    A battery's readings are understood all together: `battery_power`.
+    A battery's readings are understood all together (`battery_power`), and so is how busy others are.
     """
     value = _PARSERS[probe.form](text)
     return None if value is None or not math.isfinite(value) else value * probe.scale
@@ -185,7 +188,9 @@ _PARSERS: dict[Form, Callable[[str], float | None]] = {
     "temperature": _parse_degrees,
     "flags": _parse_flags,
     "rails": parse_rails,
+    "cores": count_cores,
     "battery": lambda _: None,
+    "busy": lambda _: None,
 }
 
 

@@ -18,6 +18,7 @@ from edgeq.devices.opening import open_device
 from edgeq.devices.probe import identify
 from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile
 from edgeq.devices.tuning import tuned
+from edgeq.devices.watching import Watch, find_watch
 from edgeq.devices.work_folder import use_work_folder
 from edgeq.errors import DeviceUnreachable, EdgeqError, InputError
 from edgeq.measure.paired import Contestant, Interleaving, Plan
@@ -85,6 +86,7 @@ class DeviceSession:
         self._bundles: dict[str, RunnerBundle] = {}
         self._launchers: Mapping[str, JobLauncher] = {}
         self._probes: Found = ((), {})
+        self._watching: Watch | None = None
 
     def prepare(self) -> None:
         """Check and build what can be before the device is opened.
@@ -132,6 +134,8 @@ class DeviceSession:
         self._device = identify(link, profile)
         if "power" in self._spec.passes and profile.clock == "wall":
             self._probes = find_power_probes(link, profile.sensors)
+        if "latency" in self._spec.passes and profile.clock == "wall" and not self._spec.in_app:
+            self._watching = find_watch(link, profile.sensors)
         self._launchers = self._start_launchers(link, self._device.arch, stack)
 
     def _start_launchers(self, link: Link, arch: str, stack: ExitStack) -> Mapping[str, JobLauncher]:
@@ -166,7 +170,7 @@ class DeviceSession:
         link, launcher = self._link, self._launchers[_version(subject)]
         assert link is not None  # noqa: S101 - `open` came before
         reference = self._references[subject.artifact.program]
-        passes = Passes(launcher, subject, reference, self._spec, self._profile, self._probes)
+        passes = Passes(launcher, subject, reference, self._spec, self._profile, self._probes, self._watching)
         conditions, error = self._watch(link, passes.run)
         return Outcome(self._record(subject, passes.findings, conditions, error), error)
 
@@ -188,7 +192,7 @@ class DeviceSession:
         for subject, spec in entries:
             launcher = self._launchers[_version(subject)]
             reference = self._references[subject.artifact.program]
-            passes.append(Passes(launcher, subject, reference, spec, self._profile))
+            passes.append(Passes(launcher, subject, reference, spec, self._profile, watch=self._watching))
 
         def run() -> None:
             contestants.extend(each.enter() for each in passes)
@@ -222,6 +226,11 @@ class DeviceSession:
                 error = error or caught
         return Conditions(before=before, after=after), error
 
+    def _find_faults(self, conditions: Conditions, findings: Findings, spec: Spec) -> tuple[str, ...]:
+        if self._device is None:
+            return ()
+        return find_faults(self._profile, conditions, findings.series, findings.pairing, spec.cpus)
+
     def _record(
         self,
         subject: Subject,
@@ -238,7 +247,7 @@ class DeviceSession:
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             status="ok" if error is None else "failed",
             error=None if error is None else _failure(error, self._profile),
-            invalid=() if self._device is None else find_faults(self._profile, conditions),
+            invalid=self._find_faults(conditions, findings, spec or self._spec),
             artifact=info,
             device=self._device,
             spec=spec or self._spec,

@@ -3,7 +3,8 @@
 from edgeq.devices.profile import DeviceProfile
 from edgeq.measure.memory import BY_STAGE, COLD
 from edgeq.measure.power import find_power_gap
-from edgeq.results.records import Missing, Spec
+from edgeq.measure.watch import WATCHED
+from edgeq.results.records import Clock, Missing, Spec
 
 # What the latency pass times.
 TIMED = ("latency", "load", "init", "first", "empty")
@@ -14,6 +15,12 @@ NO_CLOCK = "qemu-user has no clock: how long something takes there says nothing 
 NOT_ASKED = "not asked for"
 _NO_TRACE = "ExecuTorch's Java library gives an app no event trace; run without --in-app"
 _NO_SENSORS = "an app may not read the phone's sensors of power; run without --in-app"
+_NOT_IN_APP = "an app may not read the files of the kernel that tell of it; run without --in-app"
+# Why the state of the device is not sampled beside inferences.
+NOT_SAMPLED: dict[Clock, str] = {
+    "instructions": "an emulated board's state does not change, and its clock would count the sampling",
+    "none": "an emulated core has no state of its own",
+}
 
 
 def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
@@ -23,6 +30,11 @@ def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
         gaps = dict.fromkeys(TIMED, NO_CLOCK)
     elif "latency" not in spec.passes:
         gaps = dict.fromkeys(TIMED, NOT_ASKED)
+    if profile.clock != "wall" or "latency" not in spec.passes:
+        why = NOT_SAMPLED.get(profile.clock, NOT_ASKED)
+        gaps |= dict.fromkeys(WATCHED, why)
+    elif spec.in_app:
+        gaps |= dict.fromkeys(("empty", *WATCHED), _NOT_IN_APP)
     if "memory" not in spec.passes:
         gaps |= dict.fromkeys(OF_MEMORY, NOT_ASKED)
     power = _NO_SENSORS if spec.in_app else find_power_gap(profile.kind, profile.clock, profile.sensors)

@@ -1,7 +1,7 @@
 """The passes of one artifact on one device (latency, memory, outputs, operators), a process each."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from edgeq.artifact import Artifact, Samples, read_samples, write_samples
 from edgeq.devices.profile import DeviceProfile
+from edgeq.devices.watching import Watch
 from edgeq.errors import ArtifactError, DeviceError, MeasurementError, RunnerError
 from edgeq.measure.app import find_app_series, find_app_warnings, mark_in_app
 from edgeq.measure.etdump import read_etdump
@@ -21,6 +22,7 @@ from edgeq.measure.paired import Contestant, Interleaving
 from edgeq.measure.power import Found, PowerFindings, measure_power
 from edgeq.measure.reference import Reference
 from edgeq.measure.warmup import find_warmup_warnings
+from edgeq.measure.watch import find_watched, watch_job
 from edgeq.results.records import (
     Memory,
     Metrics,
@@ -96,6 +98,7 @@ class Passes:
         spec: Spec,
         profile: DeviceProfile,
         probes: Found = ((), {}),
+        watch: Watch | None = None,
     ) -> None:
         self._launcher = launcher
         self._subject = subject
@@ -103,6 +106,7 @@ class Passes:
         self._spec = spec
         self._clock = profile.clock
         self._probes = probes
+        self._watch = None if watch is None else watch.on_cores(spec.cpus)
         self.findings = Findings(
             not_measured=find_gaps(profile, spec), operators=find_operator_gap(profile, spec)
         )
@@ -163,13 +167,24 @@ class Passes:
             deadline=self._spec.timeout,
         )
 
+    def _watched(self, latency: Job) -> Job:
+        return latency if self._watch is None else watch_job(latency, self._watch)
+
+    def _keep_watched(self, results: Sequence[Result]) -> None:
+        if self._watch is None:
+            return
+        found = find_watched(results, self._watch)
+        self.findings.series += tuple(found.series)
+        self.findings.not_measured |= found.not_measured
+        self.findings.warnings += found.warnings
+
     def enter(self) -> Contestant:
         """This subject as one of several that are measured in rounds.
 
         Raises:
             DeployError, DeviceUnreachable: as the device says.
         """
-        return Contestant(self._launcher, self.deploy())
+        return Contestant(self._launcher, self._watched(self.deploy()))
 
     def take_rounds(self, rounds: Interleaving, place: int) -> None:
         """Keep what the rounds gave for this subject; its memory is that of the first one."""
@@ -178,12 +193,10 @@ class Passes:
         self.findings.series = self._place(rounds.series(place))
         self.findings.pairing = rounds.pairing(place)
         self.findings.memory = memory_parts(results[0], self._subject.artifact.info.bytes, self._clock)
+        self._keep_watched(results)
 
     def _latency(self, job: Job) -> None:
-        result = self._launcher.run(job)
-        self.findings.series = self._place(latency_series(result, self._clock)) + find_app_series(result)
-        self.findings.warnings += find_app_warnings(result)
-        self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
+        result = self._launcher.run(self._watched(job), keep=self._keep_latency)
         if self._clock == "none":
             return
         self.findings.warnings += find_warmup_warnings(result, job)
@@ -194,6 +207,13 @@ class Passes:
             self.findings.warnings.append(_cut_short(measured, job))
         elif job.agreement is not None and result.stopped_by != "agreement":
             self.findings.warnings.append(_not_agreed(result, job))
+
+    def _keep_latency(self, result: Result) -> None:
+        """Also of a pass that was cut off: what it had reached."""
+        self.findings.series = self._place(latency_series(result, self._clock)) + find_app_series(result)
+        self.findings.warnings += find_app_warnings(result)
+        self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
+        self._keep_watched([result])
 
     def _memory(self, latency: Job) -> None:
         result = self._launcher.run(memory_job(latency))

@@ -5,7 +5,6 @@ rests before and after, for what the device draws without work. What a sensor ga
 energy of an inference is a Series too where the samples carry such a claim, and has a reason where not.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +13,11 @@ from msgspec.structs import replace
 
 from edgeq.devices.hardware import Sensor
 from edgeq.devices.link import Link
-from edgeq.devices.sampling import Probe, battery_power, find_probes, parse_text
+from edgeq.devices.sampling import Probe, find_probes
+from edgeq.measure.readings import UNIT_OF, job_sensor, read_probe, tell_cost
 from edgeq.results.energy import Energy, Phases, Trace, estimate_energy, window_energies
-from edgeq.results.records import Missing, RunWarning, Series, Unit
-from edgeq.runner.job import Job, JobSensor, Result, Sample, Sampling
+from edgeq.results.records import Missing, RunWarning, Series
+from edgeq.runner.job import Job, Result, Sampling
 from edgeq.runner.jobs import JobLauncher
 
 SECONDS = 10.0
@@ -25,12 +25,11 @@ IDLE = (5.0, 5.0)
 # A file is read in some 20 us, a command takes milliseconds of CPU time: both stay near a thousandth to a
 # hundredth of one core.
 FILE_INTERVAL, COMMAND_INTERVAL = 0.05, 0.2
-MOST_OVERHEAD = 0.01
 # Each of them is in the Run. A network that needs less than 200 us gets a shorter pass.
 MOST_INFERENCES = 50_000
 
-# What the pass reads, and the unit of each; the sensors of power come first.
-_UNITS: dict[str, Unit] = {"power": "W", "energy": "W", "temperature": "degC", "clock": "Hz"}
+# What the pass reads; the sensors of power come first.
+_QUANTITIES = ("power", "energy", "temperature", "clock")
 Found = tuple[tuple[Probe, ...], dict[str, str]]
 
 _CLOCK = "CLOCK_MONOTONIC, power pass"
@@ -55,9 +54,9 @@ def find_power_probes(link: Link, sensors: Iterable[Sensor], root: str = "") -> 
     Raises:
         DeviceUnreachable: the link broke.
     """
-    wanted = {sensor.name: sensor for sensor in sensors if sensor.quantity in _UNITS}
+    wanted = {sensor.name: sensor for sensor in sensors if sensor.quantity in _QUANTITIES}
     probes, missing = find_probes(link, wanted.values(), root)
-    return probes, {name: why for name, why in missing.items() if _UNITS[wanted[name].quantity] == "W"}
+    return probes, {name: why for name, why in missing.items() if UNIT_OF[wanted[name].quantity] == "W"}
 
 
 def find_power_gap(kind: str, clock: str, sensors: Iterable[Sensor]) -> str | None:
@@ -74,8 +73,7 @@ def find_power_gap(kind: str, clock: str, sensors: Iterable[Sensor]) -> str | No
 
 def power_job(latency: Job, probes: Sequence[Probe]) -> Job:
     """The latency pass made long enough for sensors, with a rest on either side. `probes` may be empty."""
-    sensors = tuple(JobSensor(files=probe.files, command=probe.command) for probe in probes)
-    commands = any(sensor.command for sensor in sensors)
+    commands = any(probe.command for probe in probes)
     seconds = max(SECONDS, latency.seconds[0])
     return replace(
         latency,
@@ -83,7 +81,9 @@ def power_job(latency: Job, probes: Sequence[Probe]) -> Job:
         seconds=(seconds, seconds),
         agreement=None,
         sampling=Sampling(
-            interval=COMMAND_INTERVAL if commands else FILE_INTERVAL, sensors=sensors, idle=IDLE
+            interval=COMMAND_INTERVAL if commands else FILE_INTERVAL,
+            sensors=tuple(map(job_sensor, probes)),
+            idle=IDLE,
         ),
     )
 
@@ -120,13 +120,9 @@ def find_power(result: Result, probes: Sequence[Probe], missing: Mapping[str, st
     phases = _add_phases(result, findings)
     gaps: dict[str, list[str]] = {"power": [f"{name}: {why}" for name, why in missing.items()], "energy": []}
     for index, probe in enumerate(probes):
-        samples = [sample for sample in result.sampled.samples if sample.sensor == index]
-        series = _read(probe, samples, findings)
-        if result.sampled.unanswered == index:
-            findings.warnings.append(
-                _warn("sensor-hangs", probe, "was still being read at the end and did not answer")
-            )
-        is_power = _UNITS[probe.quantity] == "W"
+        series, warnings = read_probe(probe, [result.sampled], index)
+        findings.warnings += warnings
+        is_power = UNIT_OF[probe.quantity] == "W"
         if isinstance(series, Missing):
             if is_power:
                 gaps["power"].append(f"{probe.name}: {series.missing}")
@@ -148,94 +144,31 @@ def _add_phases(result: Result, findings: PowerFindings) -> Phases | Missing:
     sampled = result.sampled
     assert sampled is not None  # noqa: S101 - the caller looked
 
-    def add(
-        name: str, unit: Unit, values: Iterable[float], times: Iterable[float] | None, source: str
-    ) -> None:
+    def add(name: str, values: Iterable[float], times: Iterable[float]) -> None:
         findings.series.append(
             Series(
                 name=name,
-                unit=unit,
+                unit="s",
                 phase="sampled",
                 values=tuple(values),
-                times=None if times is None else tuple(times),
-                source=source,
+                times=tuple(times),
+                source=_CLOCK,
             )
         )
 
-    if sampled.ended > sampled.began:
-        share = sampled.cpu_time / (sampled.ended - sampled.began)
-        add("sampling", "1", (share,), None, "CPU time of sampling, commands included, over its duration")
-        if share > MOST_OVERHEAD:
-            text = f"reading the sensors took {share:.1%} of one core's time; it is in the energy"
-            findings.warnings.append(
-                RunWarning(code="sampling-overhead", message=text, facts={"share": share})
-            )
+    cost, warnings = tell_cost([sampled], "power pass")
+    findings.series += cost
+    findings.warnings += warnings
     idle = tuple((begin * 1e-9, end * 1e-9) for begin, end in sampled.idle)
     if idle:
         lengths = ((end - begin) * 1e-9 for begin, end in sampled.idle)
-        add("idle", "s", lengths, (begin for begin, _ in idle), _CLOCK)
+        add("idle", lengths, (begin for begin, _ in idle))
     times = result.times
     if times is None or not times.measured:
         return Missing(missing="the run was cut off before its inferences were done")
-    add("inference", "s", (t * 1e-9 for t in times.measured), (t * 1e-9 for t in times.starts), _CLOCK)
+    add("inference", (t * 1e-9 for t in times.measured), (t * 1e-9 for t in times.starts))
     span = (times.starts[0] * 1e-9, (times.starts[-1] + times.measured[-1]) * 1e-9)
     return Phases(measured=span, inferences=len(times.measured), idle=idle)
-
-
-def _read(probe: Probe, samples: Sequence[Sample], findings: PowerFindings) -> Series | Missing:
-    """The series of one probe; readings that are no number are left out and counted."""
-    if probe.form == "battery":
-        battery = battery_power(probe, [sample.text for sample in samples])
-        if isinstance(battery, Missing):
-            return battery
-        values, assumptions = battery
-        findings.warnings += (
-            _warn("sensor-assumption", probe, f"is read so: {text}") for text in assumptions
-        )
-    else:
-        values = tuple(None if each.text is None else parse_text(probe, each.text) for each in samples)
-    times = [(sample.start + sample.end) * 0.5e-9 for sample in samples]
-    good = [(time, value) for time, value in zip(times, values, strict=True) if value is not None]
-    said = _why_bad(samples, values)
-    if said is not None:
-        text = f"gave no number in {len(values) - len(good)} of {len(values)} readings: {said}"
-        findings.warnings.append(
-            _warn("sensor-failed", probe, text, bad=len(values) - len(good), n=len(values))
-        )
-    if probe.quantity == "energy" and good:
-        good = _slopes(good)
-        if not any(slope for _, slope in good):
-            return Missing(
-                missing="its counter did not rise; of a battery, name its power or current instead"
-            )
-    if not good:
-        return Missing(missing=said or "it was never read")
-    name = "power" if _UNITS[probe.quantity] == "W" else f"{probe.quantity}.{probe.name}"
-    return Series(
-        name=name,
-        unit=_UNITS[probe.quantity],
-        phase="sampled",
-        values=tuple(value for _, value in good),
-        times=tuple(time for time, _ in good),
-        source=f"{probe.name} ({probe.site}): {probe.described}",
-    )
-
-
-def _slopes(good: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Mean power between two readings of a counter of joules, in the middle; one that wraps says nothing."""
-    return [
-        ((before + after) / 2, (high - low) / (after - before))
-        for (before, low), (after, high) in itertools.pairwise(good)
-        if after > before and high >= low
-    ]
-
-
-def _why_bad(samples: Sequence[Sample], values: Sequence[float | None]) -> str | None:
-    """What the last reading without a number said."""
-    for sample, value in zip(reversed(samples), reversed(values), strict=True):
-        if value is None:
-            return sample.error or f"it answers {(sample.text or '')[:40]!r}"
-    return None
 
 
 def _energy_series(power: Series, phases: Phases | Missing, result: Result) -> Series | Missing:
@@ -265,9 +198,3 @@ def _energy_series(power: Series, phases: Phases | Missing, result: Result) -> S
 
 def _idle_watts(energy: Energy) -> float:
     return 0.0 if isinstance(energy.idle, Missing) else energy.idle.value
-
-
-def _warn(code: str, probe: Probe, text: str, **facts: str | int | float) -> RunWarning:
-    return RunWarning(
-        code=code, message=f"the sensor {probe.name} {text}", facts={"sensor": probe.name, **facts}
-    )

@@ -2,12 +2,21 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from edgeq.devices.conditions import read_conditions
 from edgeq.devices.link import Link
 from edgeq.devices.profile import DeviceProfile
-from edgeq.results.records import Conditions, Reading
+from edgeq.measure.disturbances import (
+    find_busy_others,
+    find_lost_cores,
+    find_past_throttling,
+    find_slow_clock,
+    find_throttled,
+    measured_spans,
+)
+from edgeq.results.records import Conditions, Pairing, Reading, Series
 from edgeq.units import format_quantity
 
 Readings = Mapping[str, Reading]
@@ -16,11 +25,24 @@ Announce = Callable[[str], None]
 _ASK_SECONDS = 5.0
 
 
-def find_faults(profile: DeviceProfile, conditions: Conditions) -> tuple[str, ...]:
+def find_faults(
+    profile: DeviceProfile,
+    conditions: Conditions,
+    series: Sequence[Series] = (),
+    pairing: Pairing | None = None,
+    cpus: Collection[int] = (),
+) -> tuple[str, ...]:
     """Why a run is not valid: each limit of the profile that was not kept; empty for a valid one.
 
     Only a clock that counts time depends on any of this. A limit whose reading is missing is not kept either:
-    nobody knows.
+    nobody knows. What was sampled counts while the measured inferences ran, and not in between or before.
+
+    Args:
+        profile: of the device.
+        conditions: before and after.
+        series: of the run, the sampled ones among them.
+        pairing: of a run that was measured in rounds.
+        cpus: cores that the inferences were pinned to.
     """
     if profile.clock != "wall":
         return ()
@@ -31,7 +53,17 @@ def find_faults(profile: DeviceProfile, conditions: Conditions) -> tuple[str, ..
         _other("the governor", before.get("governor"), limits.governor),
         None if limits.throttling_allowed else _throttled(after.get("throttling")),
     ]
-    return tuple(fault for fault in faults if fault is not None)
+    spans = measured_spans(series, pairing)
+    found = [fault for fault in faults if fault is not None]
+    slow = partial(find_slow_clock, series, spans, bool(cpus))
+    found += _sampled("the clock during the run", limits.clock, slow)
+    busy = partial(find_busy_others, series, spans)
+    found += _sampled("the load of others during the run", limits.others, busy)
+    found += find_lost_cores(series, spans)
+    if not limits.throttling_allowed:
+        found += find_throttled(series, spans)
+        found += find_past_throttling(before.get("throttling"), after.get("throttling"))
+    return tuple(found)
 
 
 def await_cool(link: Link, profile: DeviceProfile, announce: Announce) -> None:
@@ -55,6 +87,13 @@ def await_cool(link: Link, profile: DeviceProfile, announce: Announce) -> None:
             f"{left:.0f} s at most"
         )
         time.sleep(min(_ASK_SECONDS, left))
+
+
+def _sampled(what: str, limit: float | None, find: Callable[[float], list[str] | None]) -> list[str]:
+    if limit is None:
+        return []
+    found = find(limit)
+    return [f"{what} is not known: it was not sampled"] if found is None else found
 
 
 def _hottest(readings: Readings) -> Reading | None:

@@ -13,6 +13,7 @@ from edgeq.measure.gaps import NO_CLOCK as REASON
 from edgeq.measure.gaps import OF_MEMORY, TIMED, find_gaps, find_operator_gap
 from edgeq.measure.latency import default_spec, latency_series, ticks_to_unit
 from edgeq.measure.memory import memory_parts
+from edgeq.measure.watch import WATCHED
 from edgeq.report.csv import render_csv
 from edgeq.report.html.page import render_html
 from edgeq.report.markdown import render_markdown
@@ -52,10 +53,10 @@ def test_nothing_is_timed_and_memory_of_qemu_is_not_the_programs():
 def test_gaps_are_known_before_anything_is_measured():
     emulator, board, pi = map(load_profile, ("emulator-a76", "virt-pi5", "raspberry-pi-5"))
     gaps = find_gaps(emulator, default_spec("none"))
-    assert gaps.keys() == {*TIMED, *OF_MEMORY, "power", "energy"}
+    assert gaps.keys() == {*TIMED, *OF_MEMORY, *WATCHED, "power", "energy"}
     assert gaps["latency"] == REASON
     assert find_operator_gap(emulator, default_spec("none")) == Missing(missing=REASON)
-    assert find_gaps(board, default_spec("instructions")).keys() == {*OF_MEMORY, "power", "energy"}
+    assert find_gaps(board, default_spec("instructions")).keys() == {*OF_MEMORY, *WATCHED, "power", "energy"}
     assert find_gaps(pi, default_spec("wall"))["power"] == "not asked for"
     with_power = replace(default_spec("wall"), passes=("latency", "memory", "power"))
     assert find_gaps(pi, with_power) == {}
