@@ -25,6 +25,7 @@ class LazyGroup(click.Group):
         "export": ("edgeq.cli.export", "Turn a workload into artifacts, one for each recipe."),
         "bench": ("edgeq.cli.bench", "Measure artifacts, or .pte files made elsewhere, on devices."),
         "sweep": ("edgeq.cli.sweep", "Find the threads and cores on which an artifact is fastest."),
+        "energy": ("edgeq.cli.energy", "Give a run the energy that a bench meter recorded."),
         "report": ("edgeq.cli.report", "Show or convert stored reports; make pages of them."),
         "runs": ("edgeq.cli.store", "List, show, import or export stored runs."),
         "history": ("edgeq.cli.history", "Show a quantity over time, and where it changed."),

@@ -4,28 +4,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgeq.devices.conditions import SINCE_BOOT, tell_throttling
-from edgeq.results.records import Pairing, Reading, Series
+from edgeq.results.records import Reading, Series
+from edgeq.results.spans import Spans
 from edgeq.units import format_quantity
 
 _NOW = (1 << SINCE_BOOT) - 1
 _FLAGS = re.compile("0x([0-9a-fA-F]{1,8})")
 
-Spans = list[tuple[float, float]]
 Samples = list[tuple[float, float]]
-
-
-def measured_spans(series: Sequence[Series], pairing: Pairing | None = None) -> Spans:
-    """When the measured inferences ran, on the device's clock: one span, or one for each round."""
-    latency = next((each for each in series if each.name == "latency" and each.phase == "measured"), None)
-    if latency is None or not latency.times or not latency.values:
-        return []
-    begins = pairing.rounds if pairing is not None else (0,)
-    ends = [*begins[1:], len(latency.values)]
-    return [
-        (latency.times[begin], latency.times[end - 1] + latency.values[end - 1])
-        for begin, end in zip(begins, ends, strict=True)
-        if begin < end
-    ]
 
 
 def sampled_within(series: Sequence[Series], quantity: str, spans: Spans) -> Iterator[tuple[Series, Samples]]:

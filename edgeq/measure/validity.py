@@ -14,9 +14,9 @@ from edgeq.measure.disturbances import (
     find_past_throttling,
     find_slow_clock,
     find_throttled,
-    measured_spans,
 )
 from edgeq.results.records import Conditions, Pairing, Reading, Series
+from edgeq.results.spans import measured_spans
 from edgeq.units import format_quantity
 
 Readings = Mapping[str, Reading]

@@ -7,16 +7,18 @@ The offset between the clocks is the one that sets work apart from rest best, un
 import csv
 import datetime
 import math
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from edgeq.errors import InputError
-from edgeq.results.energy import Energy, Phases, Trace, estimate_energy, find_phases
+from edgeq.results.energy import Energy, Phases, Trace, estimate_energy, find_phases, window_energies
 from edgeq.results.interval import Floats
-from edgeq.results.records import Missing, Run
+from edgeq.results.records import Missing, Run, RunWarning, Series
 
 # Work and rest must lie this many standard deviations of the samples apart, or the offset is a guess.
 LEAST_CONTRAST = 3.0
@@ -48,28 +50,54 @@ class Offset:
     how: str
 
 
-def energy_from_csv(
-    path: Path, columns: Columns, run: Run, offset: float | None = None
-) -> tuple[Energy | Missing, Offset | None]:
-    """Energy of an inference of `run` by a meter's recording, and the offset that was used.
+@dataclass(frozen=True)
+class Recording:
+    """A meter's recording and what is known of the meter.
 
-    Args:
-        path: the recording.
+    Attributes:
+        path: the CSV.
         columns: of it.
-        run: with inferences and, unless `offset` is given, idle phases.
-        offset: seconds to add to the meter's times for the device's; None to find it.
+        name: what to call the meter.
+        site: where it sits, in the words of a profile.
+        uncertainty: its own, as a share; None when nobody said.
+        offset: seconds to add to its times for the device's; None to find it.
+    """
+
+    path: Path
+    columns: Columns
+    name: str
+    site: str
+    uncertainty: float | None = None
+    offset: float | None = None
+
+
+def lay_over(recording: Recording, run: Run) -> Run | Missing:
+    """A run of its own: `run` with the meter's power and the energy of its inferences, or why there is none.
 
     Raises:
         InputError: the file is no such recording.
     """
-    trace = read_recording(path, columns)
+    if refused := _why_partial(run, recording.site):
+        return Missing(missing=refused)
+    trace = read_recording(recording.path, recording.columns)
     phases = find_phases(run)
     if isinstance(phases, Missing):
-        return phases, None
-    found = Offset(offset, "given") if offset is not None else find_offset(trace, phases)
+        return phases
+    given = recording.offset
+    offset = find_offset(trace, phases) if given is None else Offset(given, "given")
+    if isinstance(offset, Missing):
+        return offset
+    moved = _cut(Trace(trace.times + offset.seconds, trace.watts), phases)
+    found = estimate_energy(moved, phases)
     if isinstance(found, Missing):
-        return found, None
-    return estimate_energy(Trace(trace.times + found.seconds, trace.watts), phases), found
+        return found
+    return replace(
+        run,
+        id=uuid.uuid4().hex,
+        series=(*run.series, *_series_of(recording, moved, found, phases, run)),
+        not_measured={name: why for name, why in run.not_measured.items() if name not in ("power", "energy")},
+        warnings=(*run.warnings, _tell(recording, offset, run)),
+    )
 
 
 def read_recording(path: Path, columns: Columns) -> Trace:
@@ -165,3 +193,66 @@ def _number(text: str, delimiter: str) -> float:
     if not math.isfinite(number):
         raise ValueError(text)
     return number
+
+
+def _why_partial(run: Run, site: str) -> str | None:
+    """A meter at the battery sees only a part of what a device draws that USB or a charger feeds, too."""
+    if site != "battery":
+        return None
+    readings = [*run.conditions.before.items(), *run.conditions.after.items()]
+    fed = sorted(
+        {name for name, reading in readings if name in ("usb", "charger") and reading.value == "online"}
+    )
+    if not fed:
+        return None
+    return f"{' and '.join(fed)} power was connected: the battery gave only a part of what the device drew"
+
+
+def _cut(trace: Trace, phases: Phases) -> Trace:
+    """What the meter saw of the run, with one sample on either side."""
+    spans = (phases.measured, *phases.idle)
+    begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
+    first = max(0, int(np.searchsorted(trace.times, begin)) - 1)
+    last = int(np.searchsorted(trace.times, end, side="right")) + 1
+    return Trace(trace.times[first:last], trace.watts[first:last])
+
+
+def _series_of(
+    recording: Recording, trace: Trace, found: Energy, phases: Phases, run: Run
+) -> tuple[Series, Series]:
+    own = "its own uncertainty is not known"
+    if recording.uncertainty is not None:
+        own = f"its own uncertainty of {recording.uncertainty:.2%} is in no interval"
+    source = f"{recording.name} ({recording.site}): recording of a bench meter; {own}"
+    work = run.find_series("inference", "sampled") or run.find_series("latency")
+    starts = work.times if work is not None and work.times else ()
+    rest = 0.0 if isinstance(found.idle, Missing) else found.idle.value
+    joules, begins = window_energies(trace, starts, phases.measured[1], rest)
+    kind = "gross" if isinstance(found.net, Missing) else "net of the idle device"
+    return (
+        Series(
+            name="power",
+            unit="W",
+            phase="sampled",
+            values=tuple(map(float, trace.watts)),
+            times=tuple(map(float, trace.times)),
+            source=source,
+        ),
+        Series(
+            name="energy",
+            unit="J",
+            phase="measured",
+            values=tuple(map(float, joules)),
+            times=tuple(map(float, begins)),
+            source=f"{source}; {kind}, mean of an inference in each of {joules.size} windows",
+        ),
+    )
+
+
+def _tell(recording: Recording, offset: Offset, run: Run) -> RunWarning:
+    return RunWarning(
+        code="meter",
+        message=f"power at the {recording.site} was recorded by {recording.name} on a clock of its own; "
+        f"{offset.seconds:+.3f} s make it the device's, {offset.how}",
+        facts={"offset": offset.seconds, "run": run.id, "meter": recording.name, "site": recording.site},
+    )

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from runs import make_run
 
 from edgeq.errors import InputError
-from edgeq.results.energy import Energy, Phases, Trace
-from edgeq.results.meter import Columns, Offset, energy_from_csv, find_offset, read_recording
+from edgeq.results.energy import Energy, Phases, Trace, find_energies
+from edgeq.results.meter import Columns, Recording, find_offset, lay_over, read_recording
 from edgeq.results.records import Missing, Series
 
 PHASES = Phases(measured=(1006.0, 1016.0), inferences=100, idle=((1000.0, 1005.0), (1016.0, 1021.0)))
@@ -54,21 +54,31 @@ def test_offset_is_exact_where_the_load_has_sharp_ends():
     assert find_offset(record(12.5), phases).seconds == pytest.approx(12.5, abs=0.02)
 
 
+def energy_of(path, run, offset=None):
+    """The energy of the run that a recording makes, and the offset that was used; or why there is none."""
+    found = lay_over(Recording(path, BOARD, "meter", "board", offset=offset), run)
+    if isinstance(found, Missing):
+        return found, None
+    (energy,) = find_energies(found).values()
+    (warning,) = [each for each in found.warnings if each.code == "meter"]
+    return energy, warning.facts["offset"]
+
+
 def test_energy_of_a_recording_is_that_of_its_power(tmp_path, run):
     path = write(tmp_path / "meter.csv", record(500.0))
-    energy, offset = energy_from_csv(path, BOARD, run)
+    energy, offset = energy_of(path, run)
     assert isinstance(energy, Energy)
     assert energy.gross.value == pytest.approx(0.3, rel=0.02)
     assert energy.net.value == pytest.approx(0.2, rel=0.02)
-    assert offset.seconds == pytest.approx(500, abs=0.05)
+    assert offset == pytest.approx(500, abs=0.05)
 
 
 def test_given_offset_is_used(tmp_path, run):
     path = write(tmp_path / "meter.csv", record(500.0))
-    energy, offset = energy_from_csv(path, BOARD, run, offset=500.0)
-    assert offset == Offset(500.0, "given")
+    energy, offset = energy_of(path, run, offset=500.0)
+    assert offset == 500.0
     assert energy.gross.value == pytest.approx(0.3, rel=0.005)
-    wrong, _ = energy_from_csv(path, BOARD, run, offset=5000.0)
+    wrong, _ = energy_of(path, run, offset=5000.0)
     assert isinstance(wrong, Missing)
 
 

@@ -13,6 +13,7 @@ from edgeq.report.distribution import distribution_sections
 from edgeq.report.energy import energy_sections
 from edgeq.report.html.across import DeviceComparison, compare_devices
 from edgeq.report.html.certificate import certify
+from edgeq.report.html.course import draw_course
 from edgeq.report.html.figures import draw_latency
 from edgeq.report.html.parts import draw_parts, operators
 from edgeq.report.html.svg import Picture
@@ -93,7 +94,12 @@ def describe_artifact(key: str, name: str, runs: Sequence[Run]) -> ArtifactPart:
     return ArtifactPart(
         name,
         tuple(_introduce(judge(ordered), len(runs))),
-        (*draw_latency(key, ordered), *draw_tradeoffs(key, ordered), *draw_parts(key, ordered)),
+        (
+            *draw_latency(key, ordered),
+            *draw_tradeoffs(key, ordered),
+            *draw_parts(key, ordered),
+            *draw_course(key, ordered),
+        ),
         tuple(operators(f"{key}-operators", ordered)),
         tuple(operator_sections(ordered)),
         (
