@@ -32,6 +32,7 @@ from edgeq.compile.lower import Lowered, lower_program
 from edgeq.compile.quantize import quantize_program
 from edgeq.compile.rewrite import PROOF_SAMPLES, require_equal
 from edgeq.compile.trace import trace_program
+from edgeq.compile.training import train_quantized
 from edgeq.compile.verify import Verified, list_unquantized, verify_converted, verify_lowered
 from edgeq.errors import CalibrationError, ExportError
 from edgeq.results.records import Accuracy
@@ -75,6 +76,10 @@ def _convert(order: Order, announce: Announce) -> _Converted:
     layers = find_layers(order.program)
     if not order.recipe.is_quantized:
         return _Converted(order.program.module(), list_unquantized(layers))
+    if order.recipe.training:
+        announce(f"{order.name}: training {order.recipe.name}")
+        trained = train_quantized(order.subject, order.recipe, announce)
+        return _Converted(trained.module, verify_converted(trained.layers, trained.module, trained.plan))
     announce(f"{order.name}: quantizing {order.recipe.name}")
     survey = order.survey
     count = survey.calibration.samples if survey else 1

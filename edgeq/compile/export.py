@@ -29,7 +29,7 @@ from edgeq.compile.rewrite import Step, rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import trace_program
-from edgeq.errors import InputError
+from edgeq.errors import InputError, WorkloadError
 from edgeq.workload.loader import FILE_MODULE, Workload
 
 # How many samples a device must reproduce: up to this many, and up to this many bytes of them.
@@ -133,6 +133,11 @@ def prepare_order(
         RecipeError, WorkloadError, CalibrationError: what was given is wrong.
         ExportError: torch cannot trace the model.
     """
+    if recipe.training and workload.train is None:
+        raise WorkloadError(
+            f"workload {workload.name!r} brings no train(), and the recipe {recipe.name!r} trains",
+            hint="add a function train(model) that trains the module it is given in place; or use int8",
+        )
     announce(f"{name}: opening the model")
     subject = open_subject(workload)
     announce(f"{name}: tracing")
@@ -205,11 +210,15 @@ def _hash_sources(workload: Workload) -> dict[str, str]:
     """The workload's file and the modules beside and below it that are loaded, by relative path.
 
     The files of other workloads, loaded by the same command, are not among them unless they are imported.
-    Of a workload without a file it is the source of its evaluation: all else is in the key by its effect.
+    Of a workload without a file it is the source of its evaluation and its training: all else is in the key
+    by its effect.
     """
     if workload.source is None:
-        text = inspect.getsource(workload.evaluate) if workload.evaluate else ""
-        return {"evaluate": hashlib.sha256(text.encode()).hexdigest()}
+        given = {"evaluate": workload.evaluate, "train": workload.train}
+        return {
+            name: hashlib.sha256(inspect.getsource(function).encode() if function else b"").hexdigest()
+            for name, function in given.items()
+        }
     home = workload.source.parent
     files = {workload.source}
     for name, module in list(sys.modules.items()):

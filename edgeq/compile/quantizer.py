@@ -18,6 +18,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
 )
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer_utils import propagate_annotation
 from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e import FakeQuantize
 from torchao.quantization.pt2e.quantizer import (
     QuantizationAnnotation,
     QuantizationSpec,
@@ -32,6 +33,7 @@ _aten = torch.ops.aten
 _LAYERS = (
     _aten.conv1d.default, _aten.conv1d.padding, _aten.conv2d.default, _aten.conv2d.padding,
     _aten.conv_transpose1d.default, _aten.conv_transpose2d.input, _aten.linear.default,
+    _aten.batch_norm.default,
 )  # fmt: skip
 _SYMMETRIC = (torch.per_channel_symmetric, torch.per_tensor_symmetric)
 _CLAMPS = (_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default, _aten.relu6_.default)
@@ -41,14 +43,16 @@ _MEANS = (_aten.mean.dim, _aten.adaptive_avg_pool2d.default)
 class ClampAwareQuantizer(XNNPACKQuantizer):
     """`XNNPACKQuantizer` with the corrections above, that does as a plan says."""
 
-    # Without the patterns for quantization-aware training: they match nothing here (batch norm is folded
-    # before the quantizer runs), and preparing them traces twelve small graphs, about 5 s.
+    # Without the patterns for quantization-aware training: without it they match nothing (batch norm is
+    # folded before the quantizer runs), and preparing them traces twelve small graphs, about 5 s.
     SUPPORTED_PATTERNS = [p for p in XNNPACKQuantizer.SUPPORTED_PATTERNS if not p.is_qat]  # noqa: RUF012
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
         recipe = plan.recipe
+        if recipe.training:
+            self.SUPPORTED_PATTERNS = XNNPACKQuantizer.SUPPORTED_PATTERNS
         self.set_global(
             get_symmetric_quantization_config(
                 is_per_channel=recipe.per_channel, is_dynamic=recipe.activations == "dynamic"
@@ -68,6 +72,10 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         for node in model.graph.nodes:
             if Q_ANNOTATION_KEY in node.meta and node.op == "call_function":
                 _set(node, self._plan.setting_of(node.name))
+        if self._plan.recipe.training:
+            for node in model.graph.nodes:
+                if Q_ANNOTATION_KEY in node.meta:
+                    _round_in_training(node)
         return model
 
     def _annotate_all(self, model: GraphModule) -> None:
@@ -140,8 +148,11 @@ def own_inputs(node: Node) -> dict[Node, QuantizationSpec]:
 
 
 def _carrier(node: Node) -> Node | None:
-    """The node whose output stands for that of `node`: itself, or the clamp behind it."""
-    for each in (node, *(node.users if len(node.users) == 1 else ())):
+    """The node whose output stands for that of `node`: itself, or the batch norm and clamp behind it."""
+    chain = [node]
+    while len(chain[-1].users) == 1 and (len(chain) == 1 or chain[-1].target is _aten.batch_norm.default):
+        chain.extend(chain[-1].users)
+    for each in chain:
         annotation = each.meta.get(Q_ANNOTATION_KEY)
         if annotation and annotation.output_qspec is not None:
             own = isinstance(annotation.output_qspec, QuantizationSpec)
@@ -164,6 +175,25 @@ def _set(node: Node, setting: Setting) -> None:
     if carrier is not None:
         annotation = carrier.meta[Q_ANNOTATION_KEY]
         annotation.output_qspec = _of_activation(annotation.output_qspec, setting)
+
+
+def _round_in_training(node: Node) -> None:
+    """Have what is observed around `node` rounded too, with gradients that pass through."""
+    annotation = node.meta[Q_ANNOTATION_KEY]
+    for source, spec in annotation.input_qspec_map.items():
+        if isinstance(spec, QuantizationSpec):
+            annotation.input_qspec_map[source] = _fake(spec)
+    if isinstance(annotation.output_qspec, QuantizationSpec):
+        annotation.output_qspec = _fake(annotation.output_qspec)
+
+
+def _fake(spec: QuantizationSpec) -> QuantizationSpec:
+    if spec.qscheme in _SYMMETRIC:
+        is_per_channel = spec.qscheme == torch.per_channel_symmetric
+        weight = get_symmetric_quantization_config(is_per_channel=is_per_channel, is_qat=True).weight
+        return dataclasses.replace(weight, ch_axis=spec.ch_axis)
+    fake = FakeQuantize.with_args(observer=spec.observer_or_fake_quant_ctr)
+    return dataclasses.replace(spec, observer_or_fake_quant_ctr=fake)
 
 
 def _of_activation(spec: QuantizationSpec, setting: Setting) -> QuantizationSpec:

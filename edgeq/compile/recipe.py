@@ -12,6 +12,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from edgeq.compile.observer_kinds import OBSERVERS as OBSERVERS
+from edgeq.compile.observer_kinds import AnyObserver as AnyObserver
+from edgeq.compile.observer_kinds import Histogram as Histogram
+from edgeq.compile.observer_kinds import MeanSquare as MeanSquare
+from edgeq.compile.observer_kinds import MinMax as MinMax
+from edgeq.compile.observer_kinds import MovingAverage as MovingAverage
+from edgeq.compile.observer_kinds import Percentile as Percentile
 from edgeq.errors import RecipeError
 from edgeq.results.records import Record
 
@@ -20,58 +27,8 @@ Precision = Literal["fp32", "int8", "int4"]
 # How many weights of 4 bits share a scale. XNNPACK's kernels take multiples of 32 (XNN_MIN_BLOCKSIZE).
 Group = Annotated[int, msgspec.Meta(ge=32, multiple_of=32)]
 
-# A histogram needs some bins for each of the 256 codes, and the search over it costs time with their number.
-Bins = Annotated[int, msgspec.Meta(ge=256, le=65_536)]
-
 # The name becomes part of a folder's name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-class Observer(Record, tag_field="kind", forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How the range of an activation is chosen from what the calibration set shows of it."""
-
-
-class MinMax(Observer, tag="min-max", frozen=True, kw_only=True):
-    """The extremes: nothing is clipped, one outlier decides."""
-
-
-class MovingAverage(Observer, tag="moving-average", frozen=True, kw_only=True):
-    """Exponential moving average of each sample's extremes.
-
-    Attributes:
-        constant: weight of a new sample; what came before keeps `1 - constant`.
-    """
-
-    constant: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.01
-
-
-class Percentile(Observer, tag="percentile", frozen=True, kw_only=True):
-    """The range that holds `percentile` % of the values; half of the rest is clipped on either side."""
-
-    percentile: Annotated[float, msgspec.Meta(gt=50, le=100)] = 99.99
-    bins: Bins = 2048
-
-
-class Histogram(Observer, tag="histogram", frozen=True, kw_only=True):
-    """PyTorch's own: quantiles are cut off step by step for as long as a bound of the squared error falls."""
-
-    bins: Bins = 2048
-
-
-class MeanSquare(Observer, tag="mse", frozen=True, kw_only=True):
-    """The range with the least squared error of rounding and clipping, of a grid of ranges."""
-
-    bins: Bins = 2048
-
-
-AnyObserver = MinMax | MovingAverage | Percentile | Histogram | MeanSquare
-OBSERVERS: dict[str, type[AnyObserver]] = {
-    "histogram": Histogram,
-    "min-max": MinMax,
-    "moving-average": MovingAverage,
-    "percentile": Percentile,
-    "mse": MeanSquare,
-}
 
 
 # What can be written in another form before quantization, each proved equal on data before it is used;
@@ -138,6 +95,8 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
         per_channel: one scale for each output channel of a weight, else one for the whole weight.
         group: how many weights of 4 bits share a scale; None where there are none.
         observer: how static ranges are chosen; None otherwise.
+        training: whether the workload's train() trains the model under the quantization; static only, the
+            ranges are then those of the training data.
         overrides: what is different for some operators. Where several match, the last one decides.
         rewrites: which of REWRITES are applied to the program before it is quantized.
         equalize: whether the ranges of channels are brought together across layers after that.
@@ -152,6 +111,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     summary: str
     group: Group | None = None
     observer: AnyObserver | None = None
+    training: bool = False
     overrides: tuple[Override, ...] = ()
     rewrites: tuple[str, ...] = ()
     equalize: bool = False
@@ -165,7 +125,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     @property
     def needs_calibration(self) -> bool:
         """Whether the workload must bring calibration data."""
-        return self.activations == "static"
+        return self.activations == "static" and not self.training
 
     def __post_init__(self) -> None:
         what = f"recipe {self.name!r}"
@@ -177,6 +137,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
                 hint="either both are fp32, or neither: weights int8 or int4, activations static or dynamic",
             )
         _require_group(self)
+        _require_trainable(self)
         if self.overrides and not self.is_quantized:
             raise RecipeError(f"{what} quantizes nothing and has overrides", hint="extend int8 instead")
         _require_fitting_observers(self)
@@ -203,6 +164,25 @@ def _require_fitting_observers(recipe: Recipe) -> None:
             f"{what} names an observer, but its activations are {recipe.activations}",
             hint="only static activations have ranges from calibration; extend int8 instead",
         )
+
+
+def _require_trainable(recipe: Recipe) -> None:
+    what = f"recipe {recipe.name!r}"
+    if recipe.training and recipe.activations != "static":
+        raise RecipeError(
+            f"{what} trains, but its activations are {recipe.activations}", hint="extend int8-qat instead"
+        )
+    if recipe.training and recipe.equalize:
+        raise RecipeError(
+            f"{what} trains and equalizes", hint="leave `equalize` out: training moves the weights itself"
+        )
+    observers = (recipe.observer, *(override.observer for override in recipe.overrides))
+    for observer in observers if recipe.training else ():
+        if observer is not None and not isinstance(observer, MinMax | MovingAverage):
+            raise RecipeError(
+                f"{what} trains with an observer that is too slow for each step of a training",
+                hint="use min-max or moving-average",
+            )
 
 
 def _require_group(recipe: Recipe) -> None:
@@ -316,6 +296,16 @@ _ALL = (
         group=32,
         rewrites=_ALWAYS,
         summary="weights INT4 in groups of 32, activations as int8-dynamic; for linear layers",
+    ),
+    Recipe(
+        name="int8-qat",
+        weights="int8",
+        activations="static",
+        per_channel=True,
+        observer=MovingAverage(),
+        training=True,
+        rewrites=_ALWAYS,
+        summary="as int8, after training with the rounding in place: the workload's train()",
     ),
 )
 

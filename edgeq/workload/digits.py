@@ -22,6 +22,7 @@ from edgeq.cache import cached, file_sha256, key_of
 
 SEED = 20260
 EPOCHS = 20
+TUNING_EPOCHS = 3
 BATCH = 128
 CALIBRATION_SAMPLES = 128
 
@@ -94,6 +95,12 @@ def evaluate(predict: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, float
     return {"top1": right / len(test)}
 
 
+def train(network: nn.Module) -> None:
+    """Train on, a few epochs at a low rate: for recipes that train with the rounding in place."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0005)
+    _fit(network, optimizer, TUNING_EPOCHS)
+
+
 def _images() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Training images, held-out images, training labels, held-out labels."""
     bunch = load_digits()
@@ -118,17 +125,23 @@ def _train_into(folder: Path) -> None:
 
 
 def _train() -> nn.Module:
-    images, _, labels, _ = _images()
     network = DigitsNet().train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.01)
-    steps = EPOCHS * (len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=steps)
-    for _ in range(EPOCHS):
+    _fit(network, optimizer, EPOCHS)
+    return network
+
+
+def _fit(network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
+    """Cross-entropy over the training images, in batches; the rate rises to that of `optimizer` and falls."""
+    images, _, labels, _ = _images()
+    steps = len(images) // BATCH
+    highest = optimizer.param_groups[0]["lr"]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=highest, total_steps=epochs * steps)
+    for _ in range(epochs):
         order = torch.randperm(len(images))
-        for batch in order.split(BATCH)[: len(images) // BATCH]:
+        for batch in order.split(BATCH)[:steps]:
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
             loss.backward()
             optimizer.step()
             schedule.step()
-    return network

@@ -4,6 +4,7 @@ Nothing here imports torch: the user's file does, and a `.pt2` file is opened by
 when its model is asked for.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.util
@@ -39,6 +40,10 @@ class Workload:
             a generator; it is iterated more than once over its life, each time from a new call.
         evaluate: gets `predict(*inputs)`, which takes one sample of the shape of `example_inputs()` and
             returns what the model returns, and gives metrics such as `{"top1": 0.97}`.
+        train: gets a module that takes and returns what the model does, but for a batch of any size where the
+            model allows it, and trains it in place; needed by recipes that train. The random generators are
+            seeded before. The module rounds as the quantized program will, starts from the model's weights,
+            and is in training mode; `model.eval()` and `model.train()` work as usual.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Workload:
     example_inputs: Callable[[], tuple[Any, ...]]
     calibration: Callable[[], Iterable[tuple[Any, ...]]] | None = None
     evaluate: Callable[[Predict], dict[str, float]] | None = None
+    train: Callable[[Any], None] | None = None
 
 
 def load_workload(spec: str) -> Workload:
@@ -187,6 +193,7 @@ def _from_module(module: ModuleType, name: str) -> Workload:
         example_inputs=_checked_examples(guarded("example_inputs"), shown),
         calibration=calibration if calibrate else None,
         evaluate=optional("evaluate"),
+        train=optional("train"),
     )
 
 
@@ -216,6 +223,7 @@ def _checked_examples(function: Callable[[], Any], shown: str) -> Callable[[], t
 
 
 def _guard(function: Callable[..., Any], what: str, source: Path | None) -> Callable[..., Any]:
+    @functools.wraps(function)
     def guarded(*args: Any) -> Any:  # noqa: ANN401 - the user's own types
         try:
             return function(*args)

@@ -77,6 +77,7 @@ def test_recipe_in_the_manifest_is_whole(artifact):
         "summary": "from mine.toml",
         "group": None,
         "observer": {"kind": "mse", "bins": 1024},
+        "training": False,
         "overrides": [
             {"module": "0", "observer": {"kind": "min-max"}, "per_channel": False},
             {"module_type": "Linear", "precision": "fp32"},
