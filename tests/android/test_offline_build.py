@@ -6,7 +6,7 @@ import subprocess
 import zipfile
 
 import pytest
-from desktop_java import ROOT, RUNNER
+from desktop_java import JUNIT, MAIN, ROOT, RUNNER, TESTS, compile_java, run_java
 from offline.apk import App, build_apk
 from offline.check import examine
 from offline.parts import find_parts
@@ -90,6 +90,15 @@ def test_a_changed_app_does_not_verify(apk, tmp_path):
     changed.write_bytes(data)
     with pytest.raises(HostError, match="DOES NOT VERIFY"):
         examine(changed)
+
+
+def test_tensors_go_through_executorchs_own_classes_to_the_bit(parts, tmp_path):
+    needed = [*MAIN.glob("*.java"), *(MAIN / f"app/{name}.java" for name in ("Tensors", "ErrorNames"))]
+    needed += [MAIN / "app/ExecuTorchProgram.java", TESTS / "app/TensorsTest.java"]
+    path = f"{JUNIT}:{parts.executorch}:{parts.android}"  # Android has a stub of JUnit too
+    compile_java(tmp_path, needed, path)
+    done = run_java(f"{tmp_path}:{path}", "org.junit.runner.JUnitCore", "edgeq.runner.app.TensorsTest")
+    assert "OK (3 tests)" in done.stdout, done.stdout
 
 
 def test_the_api_that_is_compiled_against_is_executorchs_own(parts):

@@ -5,11 +5,12 @@ outputs are ExecuTorch's, its times say nothing about any phone.
 """
 
 import json
+import signal
 
 import pytest
 from phone_peers.apps import add_apps, make_apk
 from phone_peers.phone import run_phone
-from test_phone_bench import ROOT, start_bench
+from test_phone_bench import ROOT, await_process, start_bench
 
 QUICK = ("--iterations", 3, "--warmup", 1)
 
@@ -79,6 +80,36 @@ def test_a_crash_of_the_app_is_named_and_the_app_goes(phone, bench, apk, told):
     assert code == 5
     assert "the app crashed in the latency pass: Process crashed." in said
     assert "logcat" in run["error"]["hint"]
+    assert is_as_found(phone)
+
+
+def test_an_app_that_a_killed_edgeq_left_is_replaced_and_goes(phone, bench, apk):
+    phone.call("push", str(apk), "/data/local/tmp/left.apk")
+    installed = phone.call("shell", f"cmd package install -S {apk.stat().st_size} </data/local/tmp/left.apk")
+    assert "Success" in installed
+    code, said, _ = bench(apk, "--measure", "latency")
+    assert code == 0, said
+    assert is_as_found(phone)
+
+
+def test_ctrl_c_ends_the_app_and_takes_it_away(phone, told, apk, digits_int8, tmp_path):
+    arguments = ("--in-app", "--apk", apk, "--iterations", 1_000_000, "--measure", "latency")
+    process = start_bench(phone, digits_int8, tmp_path, *arguments)
+    await_process(phone, "edgeq-runner")  # that of the stand-in: the app is in an inference
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert is_as_found(phone)
+    assert "java" not in phone.processes().values()
+
+
+def test_no_room_in_the_apps_storage_is_named_and_the_app_goes(phone, bench, apk):
+    phone.path("/data/user/0").mkdir(parents=True, exist_ok=True)
+    with phone.shrink("/data/user/0", "32k"):
+        code, said, _ = bench(apk)
+        assert code == 5
+        assert "into the app failed" in said
+        assert "No space left" in said
     assert is_as_found(phone)
 
 

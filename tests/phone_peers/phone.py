@@ -117,6 +117,10 @@ class Phone:
             [*enter(self.process.pid), "-m", "mount", "-o", f"remount,{options}", place], check=True
         )
 
+    def shrink(self, on_phone: str, size: str) -> contextlib.AbstractContextManager[None]:
+        """A file system with room for so much lies over a folder."""
+        return self._mounted(["-t", "tmpfs", "-o", f"size={size}", "small"], f"{self.folder}/root{on_phone}")
+
     def hide_cores(self) -> contextlib.AbstractContextManager[None]:
         """Nothing is in /sys/devices/system/cpu, as where a shell may not read it."""
         place = f"{self.folder}/root/sys/devices/system/cpu"
