@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from types import TracebackType
 
 from msgspec.structs import replace
 
@@ -84,7 +85,7 @@ class Sessions:
 
     def _measure(self, session: DeviceSession, queue: "_Queue", choices: Choices, announce: Announce) -> None:
         """Measure what waits in one opening of the device; raises what ended the link."""
-        with ExitStack() as stack:
+        with _ClosedOnce() as stack:
             with self._lock:
                 self._open.append((session, stack))
             if not self._aborted:
@@ -118,6 +119,24 @@ class Sessions:
             thread.start()
         for thread in closing:
             thread.join()
+
+
+class _ClosedOnce(ExitStack):
+    """A stack that two threads may close: the second waits until the first is through.
+
+    Else one could close the link under the other, which is putting something back over it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = threading.Lock()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Undo what was entered, last first, once."""
+        with self._turn:
+            return bool(super().__exit__(kind, error, trace))
 
 
 def _specs(spec: Spec, settings: Sequence[Setting], count: int) -> list[Spec]:
