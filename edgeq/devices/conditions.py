@@ -41,6 +41,8 @@ def read_conditions(link: Link, profile: DeviceProfile) -> dict[str, Reading]:
     for name, condition in conditions.items():
         foreign = emulated and condition.silicon
         readings |= _not_its_own(condition) if foreign else condition.parse(answers[name])
+    if any(name.startswith("temperature.") for name in readings):
+        readings.pop("temperature", None)
     return readings
 
 

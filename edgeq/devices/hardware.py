@@ -90,7 +90,14 @@ class CommandSource(ProfilePart, frozen=True, kw_only=True, tag="command"):
     """
 
     argv: Annotated[tuple[str, ...], Meta(min_length=1)]
-    format: Literal["number", "vcgencmd_get_throttled", "vcgencmd_measure_temp", "vcgencmd_pmic_read_adc"]
+    format: Literal[
+        "number",
+        "vcgencmd_get_throttled",
+        "vcgencmd_measure_temp",
+        "vcgencmd_pmic_read_adc",
+        "power_stats",
+        "power_stats_cpu",
+    ]
 
 
 Source = FileSource | HwmonSource | ThermalSource | SupplySource | CommandSource

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from edgeq.devices.adb.dumpsys import parse_meter
 from edgeq.devices.batch import ask_all
 from edgeq.devices.hardware import (
     UNITS,
@@ -26,7 +27,9 @@ from edgeq.devices.link import Link
 from edgeq.devices.processor import count_cores
 from edgeq.results.records import Missing
 
-Form = Literal["number", "product", "battery", "temperature", "flags", "rails", "cores", "busy"]
+Form = Literal[
+    "number", "product", "battery", "temperature", "flags", "rails", "meter", "meter-cpu", "cores", "busy"
+]  # fmt: skip
 
 # How each format of a profile's command is understood.
 _FORMS: dict[str, Form] = {
@@ -34,6 +37,8 @@ _FORMS: dict[str, Form] = {
     "vcgencmd_get_throttled": "flags",
     "vcgencmd_measure_temp": "temperature",
     "vcgencmd_pmic_read_adc": "rails",
+    "power_stats": "meter",
+    "power_stats_cpu": "meter-cpu",
 }
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,9})?")
@@ -45,6 +50,7 @@ _RAIL = re.compile(r"^ *(\w+)_([AV]) +(?:current|volt)\([0-9]+\)=([0-9]{1,6}(?:\
 # Linux's documentation says microampere, and several phones give milliampere. A device at work draws more
 # than 10 mA, and none draws 10,000 A.
 _LEAST_MICROAMPERE = 10_000
+_UNPLUG = "measure it without a charger (a phone: adb over Wi-Fi, or --tune if it can suspend charging)"
 MILLIAMPERE = "current_now is below 10,000, so it is taken as mA, not as uA"
 UNSIGNED = "the sign of current_now is not looked at; that the battery was discharging is its `status`"
 
@@ -151,9 +157,13 @@ def _why_not_discharging(rows: Sequence[Sequence[str]], width: int) -> str | Non
         return "the battery says nothing that can be read"
     status = sorted({row[width] for row in rows} - {"Discharging"})
     if status:
-        return f"the battery was not discharging all the time but {', '.join(status)[:60] or 'silent'}"
+        words = ", ".join(status)[:60] or "silent"
+        return f"the battery was not discharging all the time but {words}; {_UNPLUG}"
     if any("1" in row[width + 1 :] for row in rows):
-        return "a charger or USB power was connected: the battery gave only a part of what the device drew"
+        return (
+            "a charger or USB power was connected: the battery gave only a part of what the device drew; "
+            f"{_UNPLUG}"
+        )
     return None
 
 
@@ -189,6 +199,8 @@ _PARSERS: dict[Form, Callable[[str], float | None]] = {
     "flags": _parse_flags,
     "rails": parse_rails,
     "cores": count_cores,
+    "meter": parse_meter,
+    "meter-cpu": lambda text: parse_meter(text, "CPU"),
     "battery": lambda _: None,
     "busy": lambda _: None,
 }
@@ -197,6 +209,9 @@ _PARSERS: dict[Form, Callable[[str], float | None]] = {
 def _question(sensor: Sensor, root: str) -> str:
     """A script that prints the paths that are there, one a line; `path=content` for what is read at once."""
     source = sensor.source
+    if isinstance(source, CommandSource) and _FORMS[source.format] in ("meter", "meter-cpu"):
+        # Every phone has the program, and few the service: only an answer tells.
+        return f"{shlex.join(source.argv)} | grep -m 1 mWs"
     if isinstance(source, CommandSource):
         return f"command -v {shlex.quote(source.argv[0])}"
     if isinstance(source, FileSource):

@@ -26,12 +26,14 @@ class Setting:
         get: script that prints its values, one word each.
         put: script that sets it to the words `$1`, `$2`, ..., one for each value.
         wanted: the word to set all values to.
+        price: what it costs, for people; empty when nothing.
     """
 
     name: str
     get: str
     put: str
     wanted: str
+    price: str = ""
 
 
 # A policy's governor is that of all its cores; the files come in the same order each time.
@@ -42,12 +44,31 @@ GOVERNOR = Setting(
     'echo "$1" >"$file" || return; shift; done',
     wanted="performance",
 )
-# Android's Settings.Global, "stay_on_while_plugged_in": bits for AC, USB and wireless chargers.
+# Android's Settings.Global, "stay_on_while_plugged_in": bits for AC, USB and wireless chargers; null is unset
 STAY_AWAKE = Setting(
     name="stay awake",
     get="settings get global stay_on_while_plugged_in",
-    put='settings put global stay_on_while_plugged_in "$1"',
+    put='if [ "$1" = null ]; then settings delete global stay_on_while_plugged_in; '
+    'else settings put global stay_on_while_plugged_in "$1"; fi',
     wanted="7",
+    price="the screen stays on, which draws power and heats the phone",
+)
+# Android 11's `cmd power` (AOSP, PowerManagerShellCommand): clocks that the phone can hold for ever. Nothing
+# tells whether it is on; it is off unless somebody's shell has set it. Not run on a phone.
+FIXED_PERFORMANCE = Setting(
+    name="fixed performance mode",
+    get="cmd power help | grep -q set-fixed-performance-mode-enabled && echo false",
+    put='cmd power set-fixed-performance-mode-enabled "$1"',
+    wanted="true",
+)
+# A property of Pixels that a shell may set (sepolicy, power_debug_prop); androidx.benchmark sets it so that
+# the battery feeds the phone while the cable is in. Not run on a phone.
+CHARGING_SUSPENDED = Setting(
+    name="charging suspended",
+    get="v=$(getprop power.battery_input.suspended); echo ${v:-false}",
+    put='setprop power.battery_input.suspended "$1" && [ "$(getprop power.battery_input.suspended)" = "$1" ]',
+    wanted="true",
+    price="the battery runs down meanwhile",
 )
 
 _HOLD = """
@@ -66,19 +87,22 @@ put $old 2>/dev/null
 
 
 @contextlib.contextmanager
-def tuned(link: Link, profile: DeviceProfile, announce: Announce) -> Iterator[None]:
+def tuned(link: Link, profile: DeviceProfile, announce: Announce, *, power: bool = False) -> Iterator[None]:
     """Set what may be set, in the `with` block.
 
     Args:
         link: the device.
         profile: says which kind of device it is.
         announce: called with a line for each setting: what it was, or why it stays.
+        power: whether power is measured, so that a phone is not to charge meanwhile.
 
     Raises:
         DeviceError: nothing could be set.
         DeviceUnreachable: the link broke.
     """
-    settings = (GOVERNOR, STAY_AWAKE) if isinstance(profile.link, AdbSpec) else (GOVERNOR,)
+    settings = [GOVERNOR]
+    if isinstance(profile.link, AdbSpec):
+        settings += [FIXED_PERFORMANCE, STAY_AWAKE, *([CHARGING_SUSPENDED] if power else [])]
     with contextlib.ExitStack() as stack:
         made = [_hold(link, setting, stack, announce) for setting in settings]
         if not any(made):
@@ -105,5 +129,6 @@ def _hold(link: Link, setting: Setting, stack: contextlib.ExitStack, announce: A
     if answer in reasons:
         announce(f"{setting.name} is not tuned: {reasons[answer]}")
         return False
-    announce(f"{setting.name} is {setting.wanted} for this session, {answer}")
+    price = f"; {setting.price}" if setting.price else ""
+    announce(f"{setting.name} is {setting.wanted} for this session, {answer}{price}")
     return True

@@ -130,7 +130,7 @@ class DeviceSession:
         if isinstance(profile.link, AdbSpec):
             check_phone(link, profile.work_folder)
         if self._tune:
-            stack.enter_context(tuned(link, profile, self._announce))
+            stack.enter_context(tuned(link, profile, self._announce, power="power" in self._spec.passes))
         self._device = identify(link, profile)
         if "power" in self._spec.passes and profile.clock == "wall":
             self._probes = find_power_probes(link, profile.sensors)

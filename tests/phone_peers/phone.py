@@ -56,7 +56,9 @@ _SHIMS = {
     "getprop": 'if [ $# -gt 0 ]; then sed -n "s/^\\[$1\\]: \\[\\(.*\\)\\]$/\\1/p" /system/props; '
     "else cat /system/props; fi",
     "uname": 'case $1 in -m) echo aarch64 ;; *) exec /usr/bin/uname "$@" ;; esac',
-    "dumpsys": 'cat "/system/dumpsys.$1" 2>/dev/null || echo "Can\'t find service: $1"',
+    # `android.hardware.power.stats.IPowerStats/default` has a slash: the file is without what follows it.
+    "dumpsys": 'said="/system/dumpsys.${1%%/*}"; [ ! -x "$said" ] || exec "$said"; '
+    'cat "$said" 2>/dev/null || echo "Can\'t find service: $1"',
 }
 
 

@@ -31,7 +31,7 @@ _QUESTIONS = {
 _EXECUTE = """
 d={folder}; umask 077; [ -d "$d" ] || mkdir -p "$d" || exit
 t="$d/.can-run.$$"; trap 'rm -f "$t"' EXIT
-printf '#!%s\\necho ran\\n' "$(command -v sh)" >"$t" && chmod 700 "$t" && "$t"
+{{ printf '#!%s\\necho ran\\n' "$(command -v sh)" >"$t" && chmod 700 "$t" && "$t"; }} 2>&1
 """
 
 
@@ -131,8 +131,11 @@ def _judge_page(text: str) -> Need:
 
 
 def _judge_folder(text: str, work_folder: str) -> Need:
-    runs = text.splitlines()[-1:] == ["ran"]
-    problem = None if runs else f"no program may run in {work_folder} (missing, read-only or noexec)"
+    said = text.splitlines()[-1:]
+    problem = None
+    if said != ["ran"]:
+        words = said[0].rpartition(": ")[2][:60] if said else "missing or read-only"
+        problem = f"no program may run in {work_folder}: {words} (noexec, or SELinux does not let it)"
     hint = "set `work_folder` in the profile to /data/local/tmp/edgeq; /sdcard never runs programs"
     return Need("executable folder", work_folder, problem, hint)
 
