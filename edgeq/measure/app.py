@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from edgeq.results.records import RunWarning, Series
-from edgeq.runner.job import Result
+from edgeq.results.records import Conditions, Reading, RunWarning, Series, Unit
+from edgeq.runner.job import AppFacts, InApp, Result
 
 _SOURCE = "in an Android app, the way through JNI included"
 
@@ -29,6 +29,36 @@ def find_app_series(result: Result) -> tuple[Series, ...]:
             times=tuple(time * 1e-9 for time, _ in after.thermal_changes),
             source="Android's thermal status, told to the app",
         ),
+    )
+
+
+def add_app_readings(conditions: Conditions, told: InApp | None) -> Conditions:
+    """The conditions with what the app told of itself and the phone, under names of its own."""
+    if told is None:
+        return conditions
+    return Conditions(
+        before={**conditions.before, **_readings(told.before)},
+        after={**conditions.after, **_readings(told.after)},
+    )
+
+
+def _readings(facts: AppFacts | None) -> dict[str, Reading]:
+    if facts is None:
+        return {}
+    tenths = facts.battery.get("temperature")
+    current = facts.battery.get("current_now")
+    return {
+        "app.java_heap": _reading(facts.java_heap, "B"),
+        "app.thermal_status": _reading(facts.thermal_status, "1"),
+        "app.battery_temperature": _reading(None if tenths is None else tenths / 10, "degC"),
+        # Phones differ in unit and sign (uA or mA, either way round), so that it is a text.
+        "app.battery_current": _reading(None if current is None else f"{current} in the phone's own unit"),
+    }
+
+
+def _reading(value: float | str | None, unit: Unit | None = None) -> Reading:
+    return (
+        Reading(missing="Android did not tell the app") if value is None else Reading(value=value, unit=unit)
     )
 
 

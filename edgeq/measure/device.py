@@ -21,6 +21,7 @@ from edgeq.devices.tuning import tuned
 from edgeq.devices.watching import Watch, find_watch
 from edgeq.devices.work_folder import use_work_folder
 from edgeq.errors import DeviceUnreachable, EdgeqError, InputError
+from edgeq.measure.app import add_app_readings
 from edgeq.measure.paired import Contestant, Interleaving, Plan
 from edgeq.measure.passes import Findings, Passes, Subject, program_files
 from edgeq.measure.power import Found, find_power_probes
@@ -251,7 +252,7 @@ class DeviceSession:
             artifact=info,
             device=self._device,
             spec=spec or self._spec,
-            conditions=conditions,
+            conditions=add_app_readings(conditions, findings.told),
             series=findings.series,
             not_measured=findings.not_measured,
             memory=findings.memory,

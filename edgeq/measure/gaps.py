@@ -34,7 +34,7 @@ def find_gaps(profile: DeviceProfile, spec: Spec) -> dict[str, str]:
         why = NOT_SAMPLED.get(profile.clock, NOT_ASKED)
         gaps |= dict.fromkeys(WATCHED, why)
     elif spec.in_app:
-        gaps |= dict.fromkeys(("empty", *WATCHED), _NOT_IN_APP)
+        gaps |= dict.fromkeys(WATCHED, _NOT_IN_APP)
     if "memory" not in spec.passes:
         gaps |= dict.fromkeys(OF_MEMORY, NOT_ASKED)
     power = _NO_SENSORS if spec.in_app else find_power_gap(profile.kind, profile.clock, profile.sensors)

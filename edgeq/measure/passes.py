@@ -35,7 +35,7 @@ from edgeq.results.records import (
     Spec,
 )
 from edgeq.results.stats import summarize
-from edgeq.runner.job import Job, Result
+from edgeq.runner.job import InApp, Job, Result
 from edgeq.runner.jobs import JobLauncher
 
 # Traced inferences: as many as this many ticks hold, since XNNPACK rounds each kernel to 1,000 ticks and a
@@ -85,6 +85,7 @@ class Findings:
     accuracy: Metrics | None = None
     pairing: Pairing | None = None
     warnings: list[RunWarning] = field(default_factory=list)
+    told: InApp | None = None
 
 
 class Passes:
@@ -212,6 +213,7 @@ class Passes:
         """Also of a pass that was cut off: what it had reached."""
         self.findings.series = self._place(latency_series(result, self._clock)) + find_app_series(result)
         self.findings.warnings += find_app_warnings(result)
+        self.findings.told = result.app
         self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
         self._keep_watched([result])
 

@@ -60,6 +60,8 @@ def test_bench_in_the_app_gives_the_outputs_of_the_reference_and_leaves_the_phon
     latency = next(s for s in run["series"] if (s["name"], s["phase"]) == ("latency", "measured"))
     assert len(latency["values"]) == 3
     assert "in an Android app" in latency["source"]
+    assert "empty" in {series["name"] for series in run["series"]}
+    assert run["conditions"]["before"]["app.thermal_status"]["missing"] == "Android did not tell the app"
     assert "event trace" in run["operators"]["missing"]
     assert "cannot take a file out of the page cache" in run["not_measured"]["load.cold"]
     assert "may not read" in run["not_measured"]["power"]

@@ -13,10 +13,11 @@ from runs import make_run
 from edgeq.devices.adb.app import check_install, read_answer
 from edgeq.devices.profile import load_profile
 from edgeq.errors import DeviceError, InputError, RunnerError
-from edgeq.measure.app import find_app_series, find_app_warnings
+from edgeq.measure.app import add_app_readings, find_app_series, find_app_warnings
 from edgeq.measure.choices import Choices, resolve_spec
 from edgeq.measure.gaps import find_gaps, find_operator_gap
 from edgeq.results.likeness import find_differences
+from edgeq.results.records import Conditions, Reading
 from edgeq.runner.app import Apk, read_apk
 from edgeq.runner.job import AppFacts, InApp, Result
 
@@ -155,6 +156,22 @@ def test_heat_that_android_told_is_a_series_and_a_warning():
     assert (series.values, series.times) == ((3.0, 1.0), (5.0, 6.0))
     (warning,) = find_app_warnings(hot)
     assert warning.facts == {"status": 3}
+
+
+def test_what_the_app_told_is_among_the_conditions_and_what_it_did_not_has_a_reason():
+    shell = Conditions(before={"load": Reading(value=0.5, unit="1")})
+    told = InApp(
+        before=AppFacts(time=0, battery={"current_now": -229375, "temperature": 301}, java_heap=4096),
+        after=AppFacts(time=1, thermal_status=0),
+    )
+    both = add_app_readings(shell, told)
+    assert both.before["load"] == shell.before["load"]
+    assert both.before["app.battery_temperature"] == Reading(value=30.1, unit="degC")
+    assert both.before["app.java_heap"] == Reading(value=4096, unit="B")
+    assert "-229375" in both.before["app.battery_current"].value
+    assert both.before["app.thermal_status"].missing == "Android did not tell the app"
+    assert both.after["app.thermal_status"] == Reading(value=0, unit="1")
+    assert add_app_readings(shell, None) is shell
 
 
 @pytest.mark.parametrize(
