@@ -25,7 +25,9 @@ from edgeq.devices.link import Link
 from edgeq.devices.opening import open_device
 from edgeq.devices.profile import DeviceProfile, load_profile
 from edgeq.devices.sampling import Probe
+from edgeq.devices.watching import Watch, find_watch
 from edgeq.measure.power import FILE_INTERVAL, find_power
+from edgeq.measure.watch import INTERVAL, watch_job
 from edgeq.results.energy import Energy, Phases, estimate_energy, trace_of
 from edgeq.runner import EXECUTORCH
 from edgeq.runner.build import build_runner
@@ -39,6 +41,8 @@ PROGRAMS = TESTS / "native" / "make_programs.py"
 MEAN, SWING, PERIOD = 2.0, 1.0, 0.06  # as in the source
 # Often enough for the wave: twelve times in each.
 _KNOWN_INTERVAL = 0.005
+# Ten times as often as on a device, for enough samples in a short run; the cost is told for a device's.
+_STATE_INTERVAL = INTERVAL / 10
 # Of the board's clock, so billions of instructions.
 WORK_SECONDS, BESIDE_SECONDS = 0.6, 0.3
 # QEMU emulates floating-point instructions some ten times slower than others: the known energy is sought
@@ -54,12 +58,14 @@ class Check:
     Attributes:
         overhead: instructions of an inference beside sampling over those of one without, less one.
         thread: the sampling thread's own share of the instructions.
+        state: the same for what is read of a device's state in every latency pass, as often as there.
     """
 
     energy: Energy
     known: float
     overhead: float
     thread: float
+    state: float
 
 
 def check_board(link: Link, profile: DeviceProfile) -> Check:
@@ -73,14 +79,13 @@ def check_board(link: Link, profile: DeviceProfile) -> Check:
         plain = launcher.run(replace(usual, iterations=(4, 4)))
         lasting = replace(usual, iterations=(1, 10**6), seconds=(BESIDE_SECONDS, BESIDE_SECONDS))
         sampled = launcher.run(_sample(lasting, "/proc/loadavg", FILE_INTERVAL))
-    taken = sampled.sampled
-    if taken is None:
-        raise RuntimeError("the runner did not sample")
+        state = launcher.run(_watch(lasting, find_watch(link, ())))
     return Check(
         energy=energy,
         known=known,
         overhead=_mean(sampled) / _mean(plain) - 1,
-        thread=taken.cpu_time / (taken.ended - taken.began),
+        thread=_share(sampled),
+        state=_share(state) * _STATE_INTERVAL / INTERVAL,
     )
 
 
@@ -148,6 +153,20 @@ def _sample(job: Job, path: str, interval: float) -> Job:
     return replace(job, sampling=Sampling(interval=interval, sensors=(JobSensor(files=(path,)),)))
 
 
+def _watch(job: Job, watch: Watch) -> Job:
+    watched = watch_job(job, watch)
+    if watched.sampling is None:
+        raise RuntimeError("the board shows nothing of its state")
+    return replace(watched, sampling=replace(watched.sampling, interval=_STATE_INTERVAL))
+
+
+def _share(result: Result) -> float:
+    taken = result.sampled
+    if taken is None:
+        raise RuntimeError("the runner did not sample")
+    return taken.cpu_time / (taken.ended - taken.began)
+
+
 def _mean(result: Result) -> float:
     """Instructions of an inference, with what lies between two of them."""
     if result.times is None:
@@ -156,22 +175,27 @@ def _mean(result: Result) -> float:
     return (times.starts[-1] + times.measured[-1] - times.starts[0]) / len(times.measured)
 
 
-def main() -> None:
-    """Boot a board, check, print."""
-    profile = load_profile("virt-pi5")
-    with open_device(profile, preload={}) as link:
-        check = check_board(link, profile)
+def tell_check(check: Check) -> list[tuple[str, str]]:
+    """A check as rows of a table."""
     found, gross = check.energy, check.energy.gross
     shown = [format_quantity(joules, "J") for joules in (gross.value, gross.low, gross.high)]
-    rows = [
+    return [
         ("energy per inference, known", format_quantity(check.known, "J")),
         ("energy per inference, found", f"{shown[0]} ({shown[1]} to {shown[2]})"),
         ("difference", f"{gross.value / check.known - 1:+.3%} (2 % are allowed)"),
         ("samples in the measured phase", f"{found.samples}, worth {found.independent:.0f} independent ones"),
         ("an inference beside sampling", f"{check.overhead:+.3%} instructions (1 % is allowed)"),
-        ("the sampling thread itself", f"{check.thread:.3%} of the instructions"),
+        (f"sampling a file every {FILE_INTERVAL:g} s", f"{check.thread:.3%} of the instructions"),
+        (f"sampling the device's state every {INTERVAL:g} s", f"{check.state:.3%} of the instructions"),
     ]
-    print_table(f"Energy of a known sensor; sampling every {FILE_INTERVAL:g} s of the board's clock", rows)
+
+
+def main() -> None:
+    """Boot a board, check, print."""
+    profile = load_profile("virt-pi5")
+    with open_device(profile, preload={}) as link:
+        check = check_board(link, profile)
+    print_table("Energy of a known sensor, and what sampling costs, on a board", tell_check(check))
 
 
 if __name__ == "__main__":

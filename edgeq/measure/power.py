@@ -164,7 +164,7 @@ def _add_phases(result: Result, findings: PowerFindings) -> Phases | Missing:
         lengths = ((end - begin) * 1e-9 for begin, end in sampled.idle)
         add("idle", lengths, (begin for begin, _ in idle))
     times = result.times
-    if times is None or not times.measured:
+    if result.error is not None or times is None or not times.measured:
         return Missing(missing="the run was cut off before its inferences were done")
     add("inference", (t * 1e-9 for t in times.measured), (t * 1e-9 for t in times.starts))
     span = (times.starts[0] * 1e-9, (times.starts[-1] + times.measured[-1]) * 1e-9)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from edgeq.report.distribution import distribution_sections
+from edgeq.report.during import tell_during
 from edgeq.report.energy import energy_sections
 from edgeq.report.operators import operator_sections
 from edgeq.report.paired import paired_sections
@@ -15,7 +16,7 @@ from edgeq.report.policy import describe_policy
 from edgeq.report.section import Section
 from edgeq.report.sustained import sustained_sections
 from edgeq.results.memory import packed_bytes
-from edgeq.results.records import Memory, Metrics, Missing, Run
+from edgeq.results.records import Memory, Metrics, Missing, Reading, Run
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
 
@@ -313,21 +314,21 @@ def _missing(run: Run) -> dict[str, str]:
 
 
 def conditions(runs: Sequence[Run]) -> Section:
-    """Readings before the first and after the last run."""
-    before, after = runs[0].conditions.before, runs[-1].conditions.after
+    """Readings before the first and after the last run, and what was sampled in between."""
+    before, after, during = runs[0].conditions.before, runs[-1].conditions.after, tell_during(runs)
     rows = []
-    for name in dict.fromkeys([*before, *after]):
-        cells = []
-        for readings in (before, after):
-            reading = readings.get(name)
-            if reading is None:
-                cells.append("")
-            elif reading.missing is not None:
-                cells.append(f"not measured: {reading.missing}")
-            elif isinstance(reading.value, int | float) and reading.unit is not None:
-                cells.append(format_quantity(reading.value, reading.unit))
-            else:
-                cells.append(str(reading.value))
-        rows.append((name, *cells))
-    how = describe_policy(runs[0].spec)
-    return Section("Conditions", (how + ".",), ("reading", "before", "after"), tuple(rows))
+    for name in dict.fromkeys([*before, *after, *during]):
+        cells = [_tell_reading(readings.get(name)) for readings in (before, after)]
+        rows.append((name, cells[0], during.get(name, ""), cells[1]) if during else (name, *cells))
+    header = ("reading", "before", *(("while measured",) if during else ()), "after")
+    return Section("Conditions", (describe_policy(runs[0].spec) + ".",), header, tuple(rows))
+
+
+def _tell_reading(reading: Reading | None) -> str:
+    if reading is None:
+        return ""
+    if reading.missing is not None:
+        return f"not measured: {reading.missing}"
+    if isinstance(reading.value, int | float) and reading.unit is not None:
+        return format_quantity(reading.value, reading.unit)
+    return str(reading.value)

@@ -103,7 +103,8 @@ class RunnerFailure(Record, frozen=True, kw_only=True):
 class Times(Record, frozen=True, kw_only=True):
     """Nanoseconds of the device's monotonic clock; `starts` belong to `measured`.
 
-    `empty` are times of a call that does nothing, taken as those of inferences are: what the runner adds.
+    A run that was cut off in its measured phase has those of the inferences before. `empty` are times of a
+    call that does nothing, taken as those of inferences are: what the runner adds.
     """
 
     load: int

@@ -1,6 +1,7 @@
 """The runner's sampling thread on files and commands of this machine; a test writes what a sensor shows."""
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -214,6 +215,12 @@ def test_run_cut_off_in_the_middle_keeps_its_samples(runner, tmp_path, ending):
     assert len(good) > 10
     assert {each.text for each in good} == {"1000"}
     assert len(result.sampled.samples) == len(good) + 10
+    times = result.times
+    assert len(times.measured) == len(times.starts) > 20
+    assert all(before < after for before, after in itertools.pairwise(times.starts))
+    assert all(0 < each < 1_000_000_000 for each in times.measured)
+    assert min(times.load, times.init, times.first) > 0
+    assert result.sampled.samples[0].start < times.starts[-1] < result.sampled.samples[-1].end + 10**9
 
 
 def test_failed_inference_keeps_its_samples(runner, tmp_path):

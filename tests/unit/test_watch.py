@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from msgspec.structs import replace
+from runs import make_run
 
 from edgeq.devices.hardware import Sensor, ThermalSource
 from edgeq.devices.local import LocalLink
@@ -14,6 +15,8 @@ from edgeq.measure.gaps import NOT_SAMPLED, find_gaps
 from edgeq.measure.latency import default_spec
 from edgeq.measure.validity import find_faults
 from edgeq.measure.watch import WATCHED, find_watched, watch_job
+from edgeq.report.html.page import render_html
+from edgeq.report.sections import conditions
 from edgeq.results.records import Conditions, Pairing, Reading, Series
 from edgeq.runner.job import Job, Result, Sample, Sampled
 
@@ -283,3 +286,21 @@ def test_samples_between_two_rounds_are_not_the_runs():
     latency = replace(LATENCY, times=times)
     assert find_faults(profile, Conditions(), (latency, fell), rounds, (0,)) == ()
     assert len(find_faults(profile, Conditions(), (latency, fell), None, (0,))) == 1
+
+
+def test_report_shows_what_was_sampled_beside_the_readings_before_and_after():
+    fell = series("clock.cpu0", (9e8, 2.4e9, 2.4e9, 1.5e9, 2.4e9, 2.4e9))
+    before = {"clock.cpu0": Reading(value=2.4e9, unit="Hz"), "governor": Reading(value="ondemand")}
+    run = replace(
+        make_run(),
+        series=(LATENCY, replace(fell, unit="Hz")),
+        conditions=Conditions(before=before, after=before),
+    )
+    section = conditions([run])
+    rows = {row[0]: row[1:] for row in section.rows}
+    assert section.header == ("reading", "before", "while measured", "after")
+    assert rows["clock.cpu0"] == ("2.400 GHz", "1.50 GHz to 2.40 GHz (5 samples)", "2.400 GHz")
+    assert rows["governor"] == ("ondemand", "", "ondemand")
+    page = render_html([run])
+    assert "the device during the run" in page
+    assert "the device during the run" not in render_html([replace(run, series=(LATENCY,))])

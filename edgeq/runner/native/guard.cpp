@@ -27,6 +27,7 @@ char fatal_message[256];
 char scratch[kScratchFiles][PATH_MAX];
 std::atomic<const std::atomic<size_t>*> samples_length{nullptr};
 std::atomic<const char*> samples{nullptr};
+std::atomic<const Progress*> progress{nullptr};
 alignas(16) char signal_stack[64 * 1024];
 
 struct Signal {
@@ -69,6 +70,66 @@ void put_samples(int file) {
   }
 }
 
+// As many numbers as fit are written at once: there may be a million.
+class Numbers {
+ public:
+  explicit Numbers(int file) : file_(file) {}
+  ~Numbers() { flush(); }
+  Numbers(const Numbers&) = delete;
+  Numbers& operator=(const Numbers&) = delete;
+
+  void add(int64_t value) {
+    if (used_ + 24 > sizeof room_) {
+      flush();
+    }
+    char digits[24];
+    size_t count = 0;
+    auto left = static_cast<uint64_t>(value < 0 ? 0 : value);
+    do {
+      digits[count++] = static_cast<char>('0' + left % 10);
+    } while ((left /= 10) != 0);
+    while (count > 0) {
+      room_[used_++] = digits[--count];
+    }
+  }
+  void comma() { room_[used_++] = ','; }
+
+ private:
+  void flush() {
+    put(file_, room_, used_);
+    used_ = 0;
+  }
+
+  int file_;
+  size_t used_ = 0;
+  char room_[4096];
+};
+
+void put_list(int file, const char* before, const int64_t* values, size_t count) {
+  put(file, before);
+  Numbers numbers(file);
+  for (size_t index = 0; index < count; ++index) {
+    if (index > 0) {
+      numbers.comma();
+    }
+    numbers.add(values[index]);
+  }
+}
+
+void put_progress(int file) {
+  const Progress* reached = progress.load();
+  if (!reached) {
+    return;
+  }
+  const size_t count = reached->count.load(std::memory_order_acquire);
+  put_list(file, R"(,"times":{"load":)", &reached->load, 1);
+  put_list(file, R"(,"init":)", &reached->init, 1);
+  put_list(file, R"(,"first":)", &reached->first, 1);
+  put_list(file, R"(,"measured":[)", reached->measured.load(), count);
+  put_list(file, R"(],"starts":[)", reached->starts.load(), count);
+  put(file, "]}");
+}
+
 void write_failure(const Signal& signal, const char* message) {
   const int file = open(part_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0) {
@@ -81,6 +142,7 @@ void write_failure(const Signal& signal, const char* message) {
   put(file, "\",\"message\":\"");
   put(file, message);
   put(file, document_tail);
+  put_progress(file);
   put_samples(file);
   put(file, "}");
   if (close(file) == 0) {
@@ -173,6 +235,8 @@ void register_samples(const char* data, const std::atomic<size_t>* length) {
   samples.store(data);
   samples_length.store(length);
 }
+
+void register_progress(const Progress* reached) { progress.store(reached); }
 
 void register_scratch(const std::string& path) {
   for (auto& entry : scratch) {

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace edgeq {
@@ -30,6 +31,18 @@ void note_fatal(const char* message);
 
 // Samples (as SampleLog keeps them) that a failed result shall hold; nullptr for none. `data` stays in place.
 void register_samples(const char* data, const std::atomic<size_t>* length);
+
+// Times of a latency pass that is going on, for the failed result of one that is cut off: the first `count` of
+// both lists are whole. Zero it before the lists move.
+struct Progress {
+  int64_t load = 0;
+  int64_t init = 0;
+  int64_t first = 0;
+  std::atomic<const int64_t*> measured{nullptr};
+  std::atomic<const int64_t*> starts{nullptr};
+  std::atomic<size_t> count{0};
+};
+void register_progress(const Progress* progress);
 
 // Files to remove when a signal ends the process. At most four at a time.
 void register_scratch(const std::string& path);

@@ -106,6 +106,39 @@ class Observation {
   std::optional<Sampler> sampler_;
 };
 
+// Keeps the times so far where a run that is cut off finds them, and puts them into the result however it ends.
+class Record {
+ public:
+  Record(Times& times, Result& result) : times_(times), result_(result) {
+    progress_.load = times.load;
+    progress_.init = times.init;
+    progress_.first = times.first;
+    register_progress(&progress_);
+  }
+  ~Record() {
+    register_progress(nullptr);
+    result_.times = std::move(times_);
+  }
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
+  void add(int64_t start, int64_t duration) {
+    if (times_.measured.size() == times_.measured.capacity()) {
+      progress_.count.store(0);
+    }
+    times_.starts.push_back(start);
+    times_.measured.push_back(duration);
+    progress_.starts.store(times_.starts.data());
+    progress_.measured.store(times_.measured.data());
+    progress_.count.store(times_.measured.size(), std::memory_order_release);
+  }
+
+ private:
+  Times& times_;
+  Result& result_;
+  Progress progress_;
+};
+
 // At the pace of the measured phase: a device that idles between requests warms up less.
 void warm_up(const Job& job, Bench& bench, std::vector<int64_t>& durations, Result& result) {
   const WarmupRule rule(job);
@@ -124,6 +157,7 @@ void run_latency(const Job& job, Bench& bench, Times& times, Result& result) {
   times.empty = Bench::time_nothing();
   times.first = bench.infer("first", 0).duration;
   result.memory.push_back(take_memory("first"));
+  Record record(times, result);
   Observation observation(job, result);
   observation.rest_before();
   warm_up(job, bench, times.warmup, result);
@@ -133,12 +167,10 @@ void run_latency(const Job& job, Bench& bench, Times& times, Result& result) {
   while (!result.stopped_by) {
     pace.await(times.measured.size());
     const auto timing = bench.infer("measured", times.measured.size());
-    times.starts.push_back(timing.start);
-    times.measured.push_back(timing.duration);
+    record.add(timing.start, timing.duration);
     result.stopped_by = rule.decide(times.measured, now() - began);
   }
   observation.rest_after();
-  result.times = std::move(times);
 }
 
 // Nothing but what a user's process would do: no sampling, and no room for the times of many inferences.
