@@ -47,6 +47,7 @@ _CONSTANT = RunWarning(
     "untrained networks do that when their signals die out",
 )
 _NOT_ASKED = Missing(missing=NOT_ASKED)
+_NOT_IN_ROUNDS = "rounds measure no power; run without --paired"
 _PROGRAM, _INPUTS = "model.pte", "inputs.safetensors"
 # Evaluation inputs that lie on a device at once.
 _BATCH_BYTES = 16_000_000
@@ -122,19 +123,20 @@ class Passes:
         latency = self.deploy()
         if "latency" in self._spec.passes:
             self._latency(latency)
-        if "memory" in self._spec.passes:
-            self._memory(latency)
         if "power" in self._spec.passes and self._clock == "wall" and not self._spec.in_app:
             measure_power(self._launcher, latency, *self._probes, self._keep_power)
         self.check(latency)
 
     def check(self, latency: Job) -> None:
-        """Run the passes beside `latency` that the spec names: outputs and operators.
+        """Run the passes beside `latency` that the spec names: memory, outputs and operators.
 
         Raises:
             MeasurementError: the outputs are not those of the reference.
             RunnerError, DeviceUnreachable: as the device says.
         """
+        latency = replace(latency, sampling=None)
+        if "memory" in self._spec.passes:
+            self._memory(latency)
         outputs = self._launcher.run_path("outputs.safetensors") if "outputs" in self._spec.passes else None
         if "operators" in self._spec.passes and self._clock != "none" and not self._spec.in_app:
             self._operators(replace(latency, kind="operators", warmup=0, steady=None, outputs=outputs))
@@ -195,6 +197,8 @@ class Passes:
         self.findings.pairing = rounds.pairing(place)
         self.findings.memory = memory_parts(results[0], self._subject.artifact.info.bytes, self._clock)
         self._keep_watched(results)
+        if "power" in self._spec.passes and self._clock == "wall":
+            self.findings.not_measured |= dict.fromkeys(("power", "energy"), _NOT_IN_ROUNDS)
 
     def _latency(self, job: Job) -> None:
         result = self._launcher.run(self._watched(job), keep=self._keep_latency)

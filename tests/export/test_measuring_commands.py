@@ -65,6 +65,10 @@ def test_rounds_give_an_answer_that_can_be_made_again_from_the_stored_runs(
     assert len({run["pairing"]["id"] for run in runs}) == 1
     assert [run["pairing"]["place"] for run in runs] == [0, 1]
     assert all(len(run["pairing"]["rounds"]) >= 10 for run in runs)
+    for run in runs:
+        (cores,) = [series for series in run["series"] if series["name"] == "cores"]
+        assert len(cores["values"]) >= 10, "each round is sampled"
+        assert run["outputs"]["within"]
     base, new = (run["id"] for run in runs)
     again = edgeq(environment, "compare", base, new)
     assert again.returncode in (0, 1), again.stderr
