@@ -35,6 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # `compile/rewrite.py` has the functions. They are applied in this order.
 REWRITES: dict[str, str] = {
     "recurrence": "LSTM, GRU and RNN as linear layers, step by step: one delegate, and they can be quantized",
+    "constant-weights": "weights and biases that are computed from weights alone are computed once",
     "hard-swish": "hard-swish in parts becomes one operator, and the layer before it clamps where it is zero",
     "hard-sigmoid": "hard-sigmoid behind a layer becomes a clamp of that layer, its weights scaled",
     "global-mean": "a mean over height and width keeps its dimensions: one delegate instead of two",
@@ -251,7 +252,7 @@ def extend_recipe(base: Recipe | str, **changes: Any) -> Recipe:  # noqa: ANN401
 
 
 # Right for every network: nothing is lost where they change nothing.
-_ALWAYS = ("recurrence", "hard-swish", "hard-sigmoid", "global-mean")
+_ALWAYS = ("recurrence", "constant-weights", "hard-swish", "hard-sigmoid", "global-mean")
 
 _ALL = (
     Recipe(

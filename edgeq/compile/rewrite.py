@@ -9,6 +9,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgeq.compile.recipe import REWRITES, Recipe
+from edgeq.compile.rewrites.constant_weights import rewrite_constant_weights
 from edgeq.compile.rewrites.draft import Draft
 from edgeq.compile.rewrites.equalize import equalize_layers
 from edgeq.compile.rewrites.global_mean import rewrite_global_mean
@@ -19,6 +20,7 @@ from edgeq.errors import ExportError, RecipeError
 
 _FUNCTIONS: dict[str, Callable[[Draft], int]] = {
     "recurrence": rewrite_recurrences,
+    "constant-weights": rewrite_constant_weights,
     "hard-swish": rewrite_hard_swish,
     "hard-sigmoid": rewrite_hard_sigmoid,
     "global-mean": rewrite_global_mean,

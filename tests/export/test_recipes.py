@@ -82,7 +82,7 @@ def test_recipe_in_the_manifest_is_whole(artifact):
             {"module": "0", "observer": {"kind": "min-max"}, "per_channel": False},
             {"module_type": "Linear", "precision": "fp32"},
         ],
-        "rewrites": ["recurrence", "hard-swish", "hard-sigmoid", "global-mean"],
+        "rewrites": ["recurrence", "constant-weights", "hard-swish", "hard-sigmoid", "global-mean"],
         "equalize": False,
         "bias_correction": False,
     }

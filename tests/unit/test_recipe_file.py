@@ -62,7 +62,7 @@ def test_toml_recipe_is_its_base_with_the_changes(tmp_path):
             Override(module="blocks.*", observer=MinMax()),
             Override(module_type="Linear", operator="linear", precision="fp32"),
         ),
-        rewrites=("recurrence", "hard-swish", "hard-sigmoid", "global-mean"),
+        rewrites=("recurrence", "constant-weights", "hard-swish", "hard-sigmoid", "global-mean"),
     )
 
 

@@ -1,11 +1,13 @@
 """A copy of an exported program that may be changed: its graph, its signature and its weights."""
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.fx import Node
 from torch.fx.node import map_arg
 
@@ -70,6 +72,41 @@ class Draft:
         new = value.detach().to(old.dtype).contiguous()
         kept = isinstance(old, torch.nn.Parameter)
         self._tensors[name] = torch.nn.Parameter(new, requires_grad=old.requires_grad) if kept else new
+
+    def lift(self, node: Node) -> bool:
+        """Make a weight of `node` when it is computed from weights alone; gives whether it is."""
+        with torch.no_grad():
+            value = self._compute(node)
+        if value is None:
+            return False
+        name = self._free_name(node)
+        graph = self._module.graph
+        with graph.inserting_before(next(iter(graph.nodes))):
+            new = graph.placeholder(f"p_{name.replace('.', '_')}")
+        new.meta["val"] = node.meta["val"]
+        self._tensors[name] = torch.nn.Parameter(value.detach().clone(memory_format=torch.contiguous_format))
+        self._names[new.name] = name
+        argument = TensorArgument(name=new.name)
+        self._signature.input_specs.insert(0, InputSpec(InputKind.PARAMETER, argument, name))
+        self.replace(node, new)
+        return True
+
+    def _compute(self, node: Node) -> Any:  # noqa: ANN401 - a tensor, or what an operator gives instead
+        """The value of `node`; None when it depends on more than weights."""
+        if node.op != "call_function":
+            return self.tensor(node)
+        sources = {source: self._compute(source) for source in node.all_input_nodes}
+        if not sources or any(value is None for value in sources.values()):
+            return None
+        return node.target(*map_arg(node.args, sources.get), **map_arg(node.kwargs, sources.get))
+
+    def _free_name(self, node: Node) -> str:
+        """A name in the module of the first weight that `node` is computed from."""
+        while node.op == "call_function":
+            node = node.all_input_nodes[0]
+        module, parametrized, rest = self._names[node.name].partition(".parametrizations.")
+        stem = f"{module}.{rest.partition('.')[0]}" if parametrized else module
+        return next(name for i in itertools.count() if (name := f"{stem}_{i}") not in self._tensors)
 
     def finish(self) -> ExportedProgram:
         """The changed program, verified by torch."""
