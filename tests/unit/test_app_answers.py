@@ -76,14 +76,33 @@ def test_an_app_that_did_not_run_is_an_error_by_name(output, errors, words):
         read_answer(output, errors)
 
 
-def test_an_install_is_done_or_refused_by_name():
+def test_an_install_that_succeeds_is_no_error():
     check_install("Performing Streamed Install\nSuccess\n")
-    with pytest.raises(
-        DeviceError, match=r"no library for its processor \(INSTALL_FAILED_NO_MATCHING_ABIS: res=-113\)"
-    ):
-        check_install("Failure [INSTALL_FAILED_NO_MATCHING_ABIS: res=-113]\n")
-    with pytest.raises(DeviceError, match="did not install the app: cmd: Failure calling service package"):
-        check_install("cmd: Failure calling service package: Broken pipe (32)\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "words", "hint"),
+    [
+        (
+            "Failure [INSTALL_FAILED_NO_MATCHING_ABIS: res=-113]\n",
+            r"no library for its processor \(INSTALL_FAILED_NO_MATCHING_ABIS: res=-113\)",
+            "arm64-v8a",
+        ),
+        (
+            "Failure [INSTALL_FAILED_USER_RESTRICTED: Install canceled by user]",
+            "lets nobody",
+            "Install via USB",
+        ),
+        ("Failure [INSTALL_FAILED_OLDER_SDK]", "older than the app's minSdk", "lower minSdk"),
+        ("Failure [INSTALL_FAILED_UPDATE_INCOMPATIBLE: x]", "another key", "adb uninstall edgeq.runner"),
+        ("Failure [INSTALL_FAILED_NOBODY_FORESAW]", "INSTALL_FAILED_NOBODY_FORESAW", ""),
+        ("cmd: Failure calling service package: Broken pipe (32)\n", "Broken pipe", ""),
+    ],
+)
+def test_a_refused_install_is_told_by_androids_name_with_what_to_do(output, words, hint):
+    with pytest.raises(DeviceError, match=words) as caught:
+        check_install(output)
+    assert hint in (caught.value.hint or "")
 
 
 def test_an_app_with_a_runtime_tells_its_version(tmp_path):
