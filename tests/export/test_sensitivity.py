@@ -95,6 +95,14 @@ def test_what_the_budget_left_untried_says_so(per_tensor):
     assert measure_sensitivity(per_tensor, seconds=0.0).trials[0] <= 1
 
 
-def test_a_recipe_that_quantizes_nothing_is_refused(workload):
-    with pytest.raises(RecipeError, match="quantizes nothing"):
-        open_study(workload, find_recipe("fp32"))
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        ("fp32", "quantizes nothing"),
+        ("int4-weight", "has int4 weights"),
+        ("int8-qat", "trains the model"),
+    ],
+)
+def test_a_recipe_that_cannot_be_simulated_is_refused(workload, recipe, reason):
+    with pytest.raises(RecipeError, match=reason):
+        open_study(workload, find_recipe(recipe))

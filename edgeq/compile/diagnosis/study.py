@@ -145,9 +145,15 @@ def _plan(study: Study, overrides: Sequence[Override]) -> Plan:
 
 
 def _require_simulated(recipe: Recipe) -> None:
-    if recipe.weights == "int8" and recipe.activations in ("static", "dynamic"):
+    precisions = {recipe.weights, *(override.precision for override in recipe.overrides)}
+    if not recipe.is_quantized:
+        what = "quantizes nothing"
+    elif "int4" in precisions:
+        what = "has int4 weights"
+    elif recipe.training:
+        what = "trains the model"
+    else:
         return
-    what = "quantizes nothing" if not recipe.is_quantized else f"has {recipe.weights} weights"
     raise RecipeError(
         f"recipe {recipe.name!r} {what}: there is no loss to look into, or none that can be simulated",
         hint="diagnose a recipe with int8 weights, such as int8 or int8-dynamic",
