@@ -31,8 +31,10 @@ def measure(workload: Path, folder: Path) -> list[Run]:
     command += [part for recipe in RECIPES for part in ("--recipe", recipe)]
     command += [part for device in DEVICES for part in ("--device", device)]
     command += ["--measure", "latency,outputs", "--warmup", "3", "--iterations", "5"]
-    subprocess.run([*command, "--store", str(folder / "store.db")], check=True, stdout=subprocess.DEVNULL)
-    return [read_run(document) for document in split_report((folder / "report.json").read_bytes())]
+    report = folder / "all.json"
+    command += ["--json", str(report), "--store", str(folder / "store.db")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return [read_run(document) for document in split_report(report.read_bytes())]
 
 
 def row(runs: list[Run]) -> list[str]:
