@@ -108,6 +108,7 @@ final class Passes {
         times.put("empty", timeNothing());
         times.put("first", infer("first", 0));
         takeMemory("first");
+        result.times = times; // filled from here on: a pass that fails keeps what it has
         Sampler sampler = job.sampling == null ? null : new Sampler(job.sampling, clock, machine);
         try {
             rest(sampler, true);
@@ -117,7 +118,6 @@ final class Passes {
         } finally {
             result.sampled = sampler == null ? null : sampler.finish();
         }
-        result.times = times;
     }
 
     private void rest(Sampler sampler, boolean before) {

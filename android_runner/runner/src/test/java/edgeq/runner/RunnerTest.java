@@ -195,6 +195,8 @@ public final class RunnerTest {
         assertEquals("measured", at(result(), "error", "stage"));
         assertEquals("InvalidState", at(result(), "error", "name"));
         assertEquals("edgeq-runner: measured: InvalidState: no more\n", said.toString());
+        assertEquals(1, ((List<?>) at(result(), "times", "warmup")).size());
+        assertEquals(0, ((List<?>) at(result(), "times", "measured")).size());
     }
 
     @Test
