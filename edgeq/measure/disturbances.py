@@ -11,6 +11,9 @@ from edgeq.units import format_quantity
 _NOW = (1 << SINCE_BOOT) - 1
 _FLAGS = re.compile("0x([0-9a-fA-F]{1,8})")
 
+# A run shorter than the interval of sampling is read once, right after its last inference.
+_JUST_AFTER = 0.1
+
 Samples = list[tuple[float, float]]
 
 
@@ -20,7 +23,11 @@ def sampled_within(series: Sequence[Series], quantity: str, spans: Spans) -> Ite
         if each.phase != "sampled" or each.name.partition(".")[0] != quantity or each.times is None:
             continue
         pairs = zip(each.times, each.values, strict=True)
-        inside = [(at, value) for at, value in pairs if any(begin <= at <= end for begin, end in spans)]
+        inside = [
+            (at, value)
+            for at, value in pairs
+            if any(begin <= at <= end + _JUST_AFTER for begin, end in spans)
+        ]
         if inside:
             yield each, inside
 

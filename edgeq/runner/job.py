@@ -34,7 +34,8 @@ class Sampling(Record, frozen=True, kw_only=True):
 
     Attributes:
         interval: seconds, 0.001 to 3600; each interval holds one sample, at a point that looks drawn, so that
-            nothing periodic is met at the same point each time.
+            nothing periodic is met at the same point each time. What ends before its first sample is read
+            once, right at its end.
         cpu: core for the thread; None for any but those of `Job.cpus`, as long as there is another one.
         idle: seconds without work before the warm-up and after the measured phase, sampled as well.
     """

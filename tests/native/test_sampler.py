@@ -238,9 +238,10 @@ def affinity(process):
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for task in Path(f"/proc/{process.pid}/task").iterdir():
-            if (task / "comm").read_text().strip() == "edgeq-sampler":
-                time.sleep(0.1)
-                return os.sched_getaffinity(int(task.name))
+            with contextlib.suppress(FileNotFoundError):  # threads of the pool may come and go meanwhile
+                if (task / "comm").read_text().strip() == "edgeq-sampler":
+                    time.sleep(0.1)
+                    return os.sched_getaffinity(int(task.name))
         time.sleep(0.02)
     raise AssertionError("there is no sampling thread")
 

@@ -122,3 +122,14 @@ def test_sensors_that_vanish_or_turn_to_nonsense_keep_what_they_said_and_are_nam
     assert set(said) == {"cpu0", "cpu-thermal"}
     assert "No such file" in said["cpu0"]
     assert "nonsense" in said["cpu-thermal"]
+
+
+def test_run_that_is_over_sooner_than_an_interval_is_read_once(bundle, programs, tmp_path, tree, monkeypatch):
+    monkeypatch.setattr("test_watch_pass.SECONDS", 0.0)
+    series, _ = run_watched(bundle, programs, tmp_path, tree, [lambda: None])
+    by_name = {each.name: each for each in series}
+    assert len(by_name["clock.cpu0"].values) == 1
+    latency = [each for each in series if each.name == "latency"][-1]
+    assert by_name["cores"].times[0] > latency.times[0]
+    assert judge(series, clock=2.4e9) == ()
+    assert len(judge(series, clock=2.5e9)) == 2

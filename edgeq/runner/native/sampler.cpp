@@ -177,7 +177,9 @@ void Sampler::run(const std::shared_ptr<State>& shared) {
     const auto offset = static_cast<int64_t>(draw(static_cast<uint64_t>(slot)) * static_cast<double>(interval));
     const int64_t wait = state.began + slot * interval + offset - now();
     if (wait > 0) {
-      more = !state.stop.await(wait) && sample_all(state, slot);
+      const bool stopped = state.stop.await(wait);
+      // A run that is over before the first point is read once, right at its end.
+      more = (!stopped || slot == 0) && sample_all(state, slot) && !stopped;
     } else {
       slot = std::max(slot, (now() - state.began) / interval - 1);
     }
