@@ -18,6 +18,7 @@ from edgeq.results.records import Missing, Record, Run, Series, Unit
 
 # A shorter run does not show what heat does; passively cooled boards take a minute or more to throttle.
 LEAST_SECONDS = 60.0
+_SLACK = 1.0
 # Windows: enough for a change to show, and few enough that each holds inferences to take a median of.
 MOST_WINDOWS = 60
 LEAST_IN_A_WINDOW = 5
@@ -72,7 +73,9 @@ def find_sustained(run: Run) -> Sustained | Missing | None:
     series = run.find_series("latency")
     if series is None or series.unit != "s" or run.pairing is not None or not series.times:
         return None
-    if series.times[-1] - series.times[0] < LEAST_SECONDS:
+    # The last inference of a run that was asked to last a minute begins before the minute is over.
+    least = LEAST_SECONDS - (_SLACK if run.spec.seconds[0] >= LEAST_SECONDS else 0.0)
+    if series.times[-1] - series.times[0] < least:
         return None
     try:
         return follow_series(series)

@@ -114,6 +114,9 @@ def test_only_long_runs_of_one_piece_on_a_wall_clock_are_followed():
     short = int(LEAST_SECONDS / GAP)
     assert find_sustained(long_run(np.ones(short))) is None
     assert find_sustained(long_run(np.ones(short + 2))) is not None
+    asked = long_run(np.ones(short))
+    asked = replace(asked, spec=replace(asked.spec, seconds=(LEAST_SECONDS, LEAST_SECONDS)))
+    assert find_sustained(asked) is not None, "its last inference begins before the minute is over"
     pairing = Pairing(id="p", seed=1, place=0, rounds=(0,))
     assert find_sustained(long_run(np.ones(short + 2), pairing=pairing)) is None
     assert find_sustained(make_run()) is None
