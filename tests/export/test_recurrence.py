@@ -96,15 +96,6 @@ def test_lstm_is_quantized_by_name_and_stored_once(recipe):
         assert sqnr_db(eager.numpy(), HostProgram(artifact.program).run(leaves)[0].numpy()) > 20
 
 
-def test_override_leaves_an_lstm_in_fp32():
-    recipe = extend_recipe("int8-dynamic", name="mine", overrides=[Override(module="rnn", precision="fp32")])
-    layers = export(make_lstm(), recipe).manifest.layers
-    assert [(layer.module, layer.kind, layer.got) for layer in layers] == [
-        ("rnn", "lstm", "fp32"),
-        ("fc", "linear", "int8"),
-    ]
-
-
 def test_override_selects_an_lstm_as_the_operator_that_it_was():
     subject = open_subject(make_lstm())
     program = trace_program(subject.module, subject.args, subject)
