@@ -4,6 +4,7 @@ Run as `python mixed_precision.py LAYER OUT`, with a cache of its own: the key d
 Prints what the export says to it; then the check is switched off, and the artifact is written to OUT.
 """
 
+import dataclasses
 import sys
 from functools import partial
 from pathlib import Path
@@ -33,11 +34,12 @@ def leave_out(layer):
     quantize.ClampAwareQuantizer = Forgetful
 
 
-def verify_all_but(module, layers, converted, recipe):
-    """The records of all layers; the one that was left out is not asked to be INT8."""
-    others = verify_converted(tuple(layer for layer in layers if layer.module != module), converted, recipe)
-    records = {record.module: record for record in others}
-    return tuple(records.get(layer.module) or list_unquantized((layer,))[0] for layer in layers)
+def verify_all_but(module, layers, converted, plan):
+    """What became of all layers; the one that was left out is not asked to be INT8."""
+    found = verify_converted([layer for layer in layers if layer.module != module], converted, plan)
+    records = {record.module: record for record in found.layers}
+    whole = tuple(records.get(layer.module) or list_unquantized([layer]).layers[0] for layer in layers)
+    return dataclasses.replace(found, layers=whole)
 
 
 if __name__ == "__main__":
