@@ -1,8 +1,8 @@
 """What ships is what was measured: which Runs an artifact rests on, and what is missing or failed.
 
 A measurement belongs to an artifact when it ran the very same program (SHA-256). On each device the newest
-run with an output check decides. Accuracy is judged like `edgeq compare` does: higher is better, and a
-metric of the program may be below that of the model by the limit of that gate.
+run with an output check decides. Accuracy is judged like `edgeq compare` does: a
+metric of the program may be worse than that of the model by the limit of that gate.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from edgeq.artifact import Artifact
 from edgeq.errors import GateFailed, InputError
+from edgeq.results.drop import find_lost
 from edgeq.results.limits import find_gate
 from edgeq.results.records import Accuracy, Metrics, Run
 
@@ -106,7 +107,7 @@ def _drops(label: str, eager: Metrics, metrics: Metrics) -> list[str]:
         value = metrics.get(name)
         if not isinstance(base, int | float) or not isinstance(value, int | float):
             continue
-        if base - value > limit.slack(base):
+        if find_lost(name, base, value) > limit.slack(base):
             found.append(f"{label}: {name} is {value:.4f} and the model has {base:.4f}")
     return found
 

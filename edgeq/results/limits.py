@@ -58,13 +58,24 @@ GATES: dict[str, Gate] = {
 
 GROUPS: dict[str, tuple[str, ...]] = {"memory": ("arena", "heap_loaded", "heap_peak", "rss_peak")}
 
-_AMOUNT = re.compile(r"^(?P<number>\d+(\.\d*)?|\.\d+)\s*(?P<unit>%|pt)?$")
+_AMOUNT = re.compile(r"(?P<number>[0-9]{1,15}(\.[0-9]*)?|\.[0-9]+)\s*(?P<unit>%|pt)?")
 _OFF = "off"
 
 
 def find_gate(quantity: str) -> Gate:
     """The row of the table for `quantity`; every `accuracy.METRIC` has the one of `accuracy`."""
     return GATES[quantity.partition(".")[0]]
+
+
+def read_limit(text: str) -> Limit | None:
+    """`5%` as a share, `1pt` as a hundredth, a number alone as an amount; None when it is none of these."""
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        return None
+    number = float(match["number"])
+    if match["unit"] == "%":
+        return Limit(relative=number / 100)
+    return Limit(absolute=number / 100 if match["unit"] else number)
 
 
 class Limits:
@@ -120,16 +131,11 @@ def _resolve(name: str) -> tuple[str, ...]:
 def _parse_amount(text: str, whole: str, quantity: str = "") -> Limit | None:
     if text == _OFF and quantity:
         return None
-    match = _AMOUNT.match(text)
-    if match is None:
+    limit = read_limit(text)
+    if limit is None:
         raise InputError(
             f"--max-regression {whole}: {text!r} is no limit", hint="a limit is like 5%, 1pt, 4096, 0 or off"
         )
-    number = float(match["number"])
-    if match["unit"] == "%":
-        return Limit(relative=number / 100)
-    if match["unit"] == "pt":
-        if find_gate(quantity or "latency").scale != "score":
-            raise InputError(f"--max-regression {whole}: points are for accuracy", hint="write it like 5%")
-        return Limit(absolute=number / 100)
-    return Limit(absolute=number)
+    if text.endswith("pt") and find_gate(quantity or "latency").scale != "score":
+        raise InputError(f"--max-regression {whole}: points are for accuracy", hint="write it like 5%")
+    return limit

@@ -4,20 +4,15 @@ An accuracy is taken at the last rung of the ladder that both runs reached: the 
 never the device's of one beside the host's of the other.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edgeq.results.drop import find_better
 from edgeq.results.limits import GATES
 from edgeq.results.records import Metrics, Missing, Run
 from edgeq.results.verdict import Better, Measured
 
 RUNGS = ("device", "host", "converted", "eager")
-
-# Words that make a metric a cost; every other metric is better when it is higher.
-LOWER_IS_BETTER = frozenset(
-    ("loss", "error", "err", "mae", "mse", "rmse", "mape", "wer", "cer", "eer", "nll", "ppl", "perplexity")
-)
 
 
 @dataclass(frozen=True)
@@ -85,11 +80,9 @@ def _read_accuracies(base: Run, new: Run) -> Iterator[Two]:
     metrics = dict.fromkeys(name for run in (base, new) for rung in RUNGS for name in _scores(run, rung))
     for metric in metrics:
         rung = next((r for r in RUNGS if all(metric in _scores(run, r) for run in (base, new))), None)
-        words = re.split(r"[^a-z]+", metric.lower())
-        better: Better = "lower" if LOWER_IS_BETTER.intersection(words) else "higher"
         before = _score(base, rung or _last_rung(base, metric), metric)
         now = _score(new, rung, metric)
-        yield Two(f"accuracy.{metric}", before, now, better, where=rung or "")
+        yield Two(f"accuracy.{metric}", before, now, find_better(metric), where=rung or "")
 
 
 def _last_rung(run: Run, metric: str) -> str | None:

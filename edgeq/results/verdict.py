@@ -13,7 +13,7 @@ from edgeq.results.limits import Limit
 from edgeq.results.records import Missing, Record, Unit
 
 # What is left of decimal fractions: 0.98 - 0.97 is more than 0.01.
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 Better = Literal["lower", "higher"]
 Change = Literal["better", "same", "worse", "cannot tell", "not measured"]
@@ -88,7 +88,7 @@ def _judge_exact(before: float, now: float, limit: Limit | None, better: Better,
     worse_by = now - before if better == "lower" else before - now
     ratio = now / before if before else None
     noise = repeats * abs(before)
-    rounding = _ROUNDING * max(abs(before), abs(now))
+    rounding = ROUNDING * max(abs(before), abs(now))
     change: Change = "same" if abs(worse_by) <= noise + rounding else "worse" if worse_by > 0 else "better"
     outcome: Outcome = "not judged"
     if limit is not None:

@@ -95,6 +95,18 @@ def test_a_program_that_lost_accuracy_is_refused(int8, host, refused):
         packed(int8)
 
 
+@pytest.mark.parametrize(("host", "refused"), [(0.1, False), (0.3, True)])
+def test_a_cost_may_fall_and_not_rise(int8, host, refused):
+    rung = {"missing": "x"}
+    accuracy = {"eager": {"val_loss": 0.2}, "converted": rung, "host": {"val_loss": host}, "device": rung}
+    change_manifest(int8, accuracy=accuracy)
+    if not refused:
+        packed(int8)
+        return
+    with pytest.raises(GateFailed, match=r"val_loss is 0\.3000"):
+        packed(int8)
+
+
 def test_accuracy_lost_on_the_device_only_is_refused(int8):
     run = run_of(int8)
     worse = Accuracy(eager=TOP1, converted=TOP1, host=TOP1, device={"top1": 0.5})

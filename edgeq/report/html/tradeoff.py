@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from edgeq.report.html.svg import MUTED, Margins, Picture, colour, draw_plot, legend_of, marker, shorten
 from edgeq.report.html.verdict import label_runs, latency_of, rung_of, shared_metric
 from edgeq.report.sections import counts_instructions
-from edgeq.results.pairing import read_quantities
+from edgeq.results.drop import find_better
 from edgeq.results.records import Run
 from edgeq.units import format_quantity
 
@@ -58,7 +58,7 @@ def _draw(key: str, runs: Sequence[Run], cost: str) -> Picture | None:
         Point(index, labels[index], x, float(rung_of(runs[index], rung)[name]))
         for index, (x, _) in costs.items()
     ]
-    sign = -1.0 if _is_lower_better(runs[points[0].index], name) else 1.0
+    sign = -1.0 if find_better(name) == "lower" else 1.0
     words = _words(cost, runs)
 
     def paint(axes: Axes) -> None:
@@ -111,13 +111,6 @@ def _cost(run: Run, cost: str) -> tuple[float, str] | None:
         return float(run.artifact.bytes), "B"
     found = latency_of(run)
     return None if found is None else (found[0].median, found[1])
-
-
-def _is_lower_better(run: Run, metric: str) -> bool:
-    """Whether a lower value of the metric is better, as `edgeq compare` has it."""
-    return any(
-        two.better == "lower" for two in read_quantities(run, run) if two.quantity == f"accuracy.{metric}"
-    )
 
 
 def _words(cost: str, runs: Sequence[Run]) -> str:

@@ -1,0 +1,90 @@
+"""How much of a metric was lost against a reference, and whether that is more than a user allows.
+
+Every metric is better when it is higher, unless a word of its name says that it is a cost.
+"""
+
+import re
+
+from edgeq.errors import InputError
+from edgeq.results.limits import Limit, read_limit
+from edgeq.results.records import Record
+from edgeq.results.verdict import ROUNDING, Better
+
+# Words that make a metric a cost.
+LOWER_IS_BETTER = frozenset(
+    ("loss", "error", "err", "mae", "mse", "rmse", "mape", "wer", "cer", "eer", "nll", "ppl", "perplexity")
+)
+
+
+class Loss(Record, frozen=True, kw_only=True):
+    """What became of one metric, in its own unit.
+
+    Attributes:
+        lost: how much worse `value` is than `reference`; negative when it is better.
+        allowed: how much worse it may be.
+        within: whether it is no worse than that; False when either of the two is no number.
+    """
+
+    metric: str
+    reference: float
+    value: float
+    lost: float
+    allowed: float
+    within: bool
+
+
+class Drop(Record, frozen=True, kw_only=True):
+    """How much of a metric may be lost: `text` as it was asked for, and the limit that it stands for."""
+
+    text: str
+    limit: Limit
+
+    def judge(self, metric: str, reference: float, value: float) -> Loss:
+        """What `value` lost of `reference`, and whether this drop allows it.
+
+        Raises:
+            InputError: the drop is as large as the reference, so that nothing could fail.
+        """
+        allowed = self.limit.slack(reference)
+        if find_better(metric) == "higher" and 0 < reference <= allowed:
+            raise InputError(
+                f"--max-drop {self.text} allows {metric} to fall to {reference - allowed:g} "
+                f"from {reference:g}: no model could fail",
+                hint="1% is a share of the metric, 0.01 an amount in its own unit",
+            )
+        lost = find_lost(metric, reference, value)
+        rounding = ROUNDING * max(abs(reference), allowed)
+        return Loss(
+            metric=metric,
+            reference=reference,
+            value=value,
+            lost=lost,
+            allowed=allowed,
+            within=lost <= allowed + rounding,
+        )
+
+
+def parse_drop(text: str) -> Drop:
+    """Read `1%` (a share of the reference), `0.01` (an amount in the metric's unit) or `1pt` (a hundredth).
+
+    Raises:
+        InputError: it is none of these; a negative number and NaN are not.
+    """
+    limit = read_limit(text.strip())
+    if limit is None:
+        raise InputError(
+            f"--max-drop {text!r:.40}: that is no drop",
+            hint="1% is a share of the metric, 0.01 an amount in its own unit, 1pt one hundredth",
+        )
+    return Drop(text=text.strip(), limit=limit)
+
+
+def find_better(metric: str) -> Better:
+    """Whether a higher or a lower value of `metric` is better, by the words of its name."""
+    words = re.split(r"[^a-z]+", metric.lower())
+    return "lower" if LOWER_IS_BETTER.intersection(words) else "higher"
+
+
+def find_lost(metric: str, reference: float, value: float) -> float:
+    """How much worse `value` is than `reference`, in the metric's own unit; negative when it is better."""
+    return value - reference if find_better(metric) == "lower" else reference - value
