@@ -5,11 +5,25 @@ rung of the accuracy ladder against the eager model.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgeq.artifact import Array
-from edgeq.results.records import Closeness
+from edgeq.results.records import Closeness, Metrics
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung of the accuracy ladder: what `evaluate` says, and the outputs beside the eager model's."""
+
+    metrics: Metrics
+    closeness: Closeness
+
+
+def missing_rung(reason: str) -> Rung:
+    """A rung that was not reached."""
+    return Rung({"missing": reason}, Closeness(missing=reason))
 
 
 class Tally:

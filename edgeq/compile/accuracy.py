@@ -4,9 +4,10 @@ The last rung, the device, is done in two steps, because a device answers many i
 that `evaluate` asks about are recorded on the host, run on the device, and played back in order.
 """
 
+import itertools
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from edgeq.artifact import Samples
+from edgeq.agreement import Rung, Tally, missing_rung
+from edgeq.artifact import Array, Samples
+from edgeq.compile.calibrate import read_calibration
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject, seed_everything
 from edgeq.errors import EdgeqError, WorkloadError
@@ -31,19 +34,25 @@ _OTHER_INPUTS = "evaluate() asked about other inputs than when it was recorded o
 # for `evaluate`, and the filters of `silence`, are the whole process's.
 _replaying = threading.Lock()
 
+# Inputs to compare outputs on when `evaluate` asks about none: so many, and of so many bytes, at most.
+SPARE_SAMPLES = 32
+SPARE_BYTES = 8_000_000
+
 # One sample in, flat tensors out.
 Answer = Callable[[list[torch.Tensor]], Sequence[torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Every input that `evaluate` asked about, in order, and the metrics of the eager model's answers.
+    """Every input that `evaluate` asked about, in order, with the eager model's outputs and their metrics.
 
-    Without inputs there is nothing to ask a device.
+    `source` says where the inputs come from: `evaluate`, or, when that asks about none, `spare_inputs`.
     """
 
     inputs: Samples
+    outputs: Samples
     metrics: Metrics
+    source: str
 
 
 def evaluate_with(subject: Subject, answer: Answer) -> Metrics:
@@ -81,6 +90,21 @@ def answer_with(module: torch.nn.Module, subject: Subject) -> Answer:
     return answer
 
 
+def spare_inputs(subject: Subject) -> tuple[str, Iterator[list[torch.Tensor]]]:
+    """Inputs to compare outputs on without an `evaluate`, and where they come from.
+
+    They are the first of the calibration set, else the example inputs.
+    """
+    if subject.workload.calibration is None:
+        return "reference", iter([subject.flatten_inputs(subject.args)])
+    return "calibration", _while_small(read_calibration(subject))
+
+
+def as_arrays(tensors: Sequence[torch.Tensor]) -> list[Array]:
+    """Flat outputs for a `Tally`."""
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
 def record_evaluation(workload: Workload) -> Recording:
     """Run `evaluate` with the eager model and keep every input that it asked about; all recipes share it.
 
@@ -88,29 +112,45 @@ def record_evaluation(workload: Workload) -> Recording:
         WorkloadError: as `evaluate_with`.
     """
     inputs: Samples = []
+    outputs: Samples = []
     with silence():
         subject = open_subject(workload)
         eager = answer_with(subject.module, subject)
 
         def answer(leaves: list[torch.Tensor]) -> Sequence[torch.Tensor]:
-            inputs.append(tuple(leaf.numpy() for leaf in leaves))
-            return eager(leaves)
+            inputs.append(tuple(leaf.numpy().copy() for leaf in leaves))
+            given = eager(leaves)
+            outputs.append(tuple(array.copy() for array in as_arrays(given)))
+            return given
 
         metrics = evaluate_with(subject, answer)
-    return Recording(inputs, metrics)
+        source = "evaluate"
+        if not inputs:
+            source, spare = spare_inputs(subject)
+            with torch.no_grad():
+                for leaves in spare:
+                    answer(leaves)
+    return Recording(inputs, outputs, metrics, source)
 
 
-def replay_evaluation(workload: Workload, recording: Recording, outputs: Samples) -> Metrics:
+def replay_evaluation(workload: Workload, recording: Recording, outputs: Samples) -> Rung:
     """Run `evaluate` again, its `predict` answered with a device's `outputs` to the recorded inputs.
 
     Returns:
         the metrics, or `{"missing": reason}` when `evaluate` asked about other inputs this time, or about
-        none: then no metric can be the device's.
+        none: then no metric can be the device's; and `outputs` beside the eager model's.
     """
-    if not recording.inputs:
-        return {"missing": NO_EVALUATION if workload.evaluate is None else NO_INPUTS}
     if len(outputs) != len(recording.inputs):
-        return {"missing": f"{len(outputs)} outputs came back for {len(recording.inputs)} inputs"}
+        return missing_rung(f"{len(outputs)} outputs came back for {len(recording.inputs)} inputs")
+    tally = Tally()
+    for expected, got in zip(recording.outputs, outputs, strict=True):
+        tally.add(expected, got)
+    return Rung(_replay(workload, recording, outputs), tally.result(recording.source))
+
+
+def _replay(workload: Workload, recording: Recording, outputs: Samples) -> Metrics:
+    if recording.source != "evaluate":
+        return {"missing": NO_EVALUATION if workload.evaluate is None else NO_INPUTS}
     pairs = iter(zip(recording.inputs, outputs, strict=True))
 
     def answer(leaves: list[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -127,6 +167,15 @@ def replay_evaluation(workload: Workload, recording: Recording, outputs: Samples
     except _Diverged:
         return {"missing": _OTHER_INPUTS}
     return metrics if next(pairs, None) is None else {"missing": _OTHER_INPUTS}
+
+
+def _while_small(samples: Iterator[list[torch.Tensor]]) -> Iterator[list[torch.Tensor]]:
+    size = 0
+    for index, leaves in enumerate(itertools.islice(samples, SPARE_SAMPLES)):
+        size += sum(leaf.nbytes for leaf in leaves)
+        if index and size > SPARE_BYTES:
+            return
+        yield leaves
 
 
 class _Diverged(EdgeqError):

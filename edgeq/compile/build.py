@@ -21,12 +21,13 @@ from edgeq.artifact import (
     write_samples,
 )
 from edgeq.cache import file_sha256
-from edgeq.compile.accuracy import answer_with, evaluate_with
+from edgeq.compile.accuracy import answer_with
 from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
 from edgeq.compile.calibrate import Fingerprint, read_calibration
 from edgeq.compile.coverage import describe_coverage, doubt_coverage
 from edgeq.compile.export import Announce, Order
 from edgeq.compile.host import HostProgram
+from edgeq.compile.ladder import climb_host
 from edgeq.compile.layers import find_layers
 from edgeq.compile.lower import Lowered, lower_program
 from edgeq.compile.quantize import quantize_program
@@ -58,7 +59,7 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
     write_samples(folder / INPUTS, order.reference)
     write_samples(folder / OUTPUTS, outputs)
     announce(f"{order.name}: evaluating {order.recipe.name}")
-    accuracy = _climb(order, converted.module, host)
+    accuracy = climb_host(order.subject, converted.module, host.run)
     manifest = _describe(order, folder, converted, lowered, accuracy)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
@@ -148,16 +149,6 @@ def _require_likeness(order: Order, host: HostProgram, outputs: Samples) -> None
                     f"{spec.name!r}, the model {mine.dtype}{list(mine.shape)}; or it is not finite there",
                     hint="this is a fault of the lowering; try fp32 to see whether the recipe matters",
                 )
-
-
-def _climb(order: Order, converted: torch.nn.Module, host: HostProgram) -> Accuracy:
-    subject = order.subject
-    return Accuracy(
-        eager=evaluate_with(subject, answer_with(subject.module, subject)),
-        converted=evaluate_with(subject, answer_with(converted, subject)),
-        host=evaluate_with(subject, host.run),
-        device={"missing": "not run on a device yet"},
-    )
 
 
 def _describe(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from edgeq.agreement import Rung
 from edgeq.devices.adb.phone import check_phone
 from edgeq.devices.board.image import find_image
 from edgeq.devices.conditions import read_conditions
@@ -28,7 +29,7 @@ from edgeq.measure.power import Found, find_power_probes
 from edgeq.measure.reference import Reference, find_reference
 from edgeq.measure.validity import await_cool, find_faults
 from edgeq.plain import conceal
-from edgeq.results.records import Accuracy, Conditions, DeviceInfo, Failure, Metrics, Reading, Run, Spec
+from edgeq.results.records import Accuracy, Conditions, DeviceInfo, Failure, Reading, Run, Spec
 from edgeq.runner import EXECUTORCH
 from edgeq.runner.app import Apk, AppLauncher
 from edgeq.runner.build import RunnerBundle, build_runner
@@ -263,11 +264,12 @@ class DeviceSession:
         )
 
 
-def score_device(accuracy: Accuracy, found: Metrics | None) -> Accuracy:
+def score_device(accuracy: Accuracy, found: Rung | None) -> Accuracy:
     """The ladder with its last rung: what the device scored, or why nothing could be scored anywhere."""
-    if found is None and "missing" in accuracy.eager:
-        found = accuracy.eager
-    return accuracy if found is None else replace(accuracy, device=found)
+    if found is not None:
+        agreement = {**accuracy.agreement, "device": found.closeness}
+        return replace(accuracy, device=found.metrics, agreement=agreement)
+    return replace(accuracy, device=accuracy.eager) if "missing" in accuracy.eager else accuracy
 
 
 def _check(passes: Passes, contestant: Contestant) -> EdgeqError | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from edgeq.agreement import Rung, missing_rung
 from edgeq.artifact import Artifact, Samples, read_samples, write_samples
 from edgeq.devices.profile import DeviceProfile
 from edgeq.devices.watching import Watch
@@ -25,7 +26,6 @@ from edgeq.measure.warmup import find_warmup_warnings
 from edgeq.measure.watch import find_watched, watch_job
 from edgeq.results.records import (
     Memory,
-    Metrics,
     Missing,
     Operator,
     OutputCheck,
@@ -58,7 +58,7 @@ class Evaluation:
     """Inputs of the user's evaluation, and what scores the outputs that a device gives for them."""
 
     inputs: Samples
-    score: Callable[[Samples], Metrics]
+    score: Callable[[Samples], Rung]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Findings:
     memory: Memory | None = None
     operators: tuple[Operator, ...] | Missing = _NOT_ASKED
     outputs: OutputCheck | None = None
-    accuracy: Metrics | None = None
+    accuracy: Rung | None = None
     pairing: Pairing | None = None
     warnings: list[RunWarning] = field(default_factory=list)
     told: InApp | None = None
@@ -269,7 +269,7 @@ class Passes:
             for batch in _batches(evaluation.inputs):
                 outputs += self._answer(batch, job)
         except DeviceError as error:
-            self.findings.accuracy = {"missing": f"the device failed in the evaluation: {error.message}"}
+            self.findings.accuracy = missing_rung(f"the device failed in the evaluation: {error.message}")
             return
         self.findings.accuracy = evaluation.score(outputs)
 

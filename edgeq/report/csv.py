@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
-from edgeq.results.records import Missing, Run
+from edgeq.results.records import Closeness, Missing, OutputCheck, Run
 from edgeq.results.stats import summarize
 
 _RUN = ("run", "artifact", "recipe", "device", "kind", "clock")
@@ -108,18 +108,25 @@ def _accuracy(run: Run) -> Iterator[Quantity]:
                 yield Quantity(f"accuracy.{rung}", "value", None, "1", missing=value)
             else:
                 yield Quantity(f"accuracy.{rung}.{metric}", "value", value, "1")
+        if (closeness := run.artifact.accuracy.agreement.get(rung)) is not None:
+            yield from _closeness(f"agreement.{rung}", closeness)
 
 
 def _outputs(run: Run) -> Iterator[Quantity]:
-    check = run.outputs
-    if check is None or check.missing is not None:
-        reason = "this run compared no outputs" if check is None else check.missing or ""
-        yield Quantity("outputs", "value", None, "", missing=reason)
+    if run.outputs is None:
+        yield Quantity("outputs", "value", None, "", missing="this run compared no outputs")
+    else:
+        yield from _closeness("outputs", run.outputs)
+
+
+def _closeness(what: str, found: OutputCheck | Closeness) -> Iterator[Quantity]:
+    if found.missing is not None:
+        yield Quantity(what, "value", None, "", missing=found.missing)
         return
     for name, unit in (("max_abs_error", "1"), ("sqnr_db", "dB"), ("top1_agreement", "1")):
-        value = getattr(check, name)
+        value = getattr(found, name)
         if value is not None:
-            yield Quantity(f"outputs.{name}", "value", value, unit, check.samples)
+            yield Quantity(f"{what}.{name}", "value", value, unit, found.samples)
 
 
 def _text(text: str) -> str:

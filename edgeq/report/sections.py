@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from edgeq.report.accuracy import accuracy_sections
 from edgeq.report.distribution import distribution_sections
 from edgeq.report.during import tell_during
 from edgeq.report.energy import energy_sections
@@ -48,7 +49,7 @@ def report_sections(runs: Sequence[Run]) -> list[Section]:
         raise ValueError("a report needs at least one run")
     sections = [describe_device(runs), *paired_sections(runs)]
     for name, same in group_by_artifact(runs).items():
-        sections += [compare_recipes(name, same), *distribution_sections(same)]
+        sections += [compare_recipes(name, same), *accuracy_sections(same), *distribution_sections(same)]
         sections += [*sustained_sections(same), *energy_sections(same)]
         sections += [*operator_sections(same), *left_out(same)]
     return [*sections, *notes(runs), conditions(runs)]

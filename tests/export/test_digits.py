@@ -16,12 +16,14 @@ import torch
 from networks import make_workload
 from torch import nn
 
+from edgeq.agreement import Rung
 from edgeq.artifact import load_artifact, read_samples
 from edgeq.cache import cache_root
 from edgeq.compile.accuracy import record_evaluation, replay_evaluation
 from edgeq.compile.export import export_artifact, publish
 from edgeq.compile.host import HostProgram
 from edgeq.errors import InputError
+from edgeq.results.records import Closeness
 from edgeq.workload.loader import load_workload
 
 LAYERS = ["stem.0", *(f"blocks.{b}.{c}" for b in range(3) for c in (0, 3)), "head"]
@@ -40,6 +42,18 @@ def test_int8_ladder_stays_within_one_point(digits_fp32, digits_int8):
     assert accuracy.eager["top1"] == eager
     assert abs(accuracy.converted["top1"] - eager) <= 0.01
     assert abs(accuracy.host["top1"] - eager) <= 0.01
+
+
+def test_each_rung_of_the_host_is_set_beside_the_eager_model(digits_fp32, digits_int8):
+    for artifact, least in ((digits_fp32, 100), (digits_int8, 20)):
+        accuracy = artifact.manifest.accuracy
+        assert accuracy.samples == 360
+        assert set(accuracy.agreement) == {"converted", "host"}
+        for closeness in accuracy.agreement.values():
+            assert (closeness.samples, closeness.source) == (360, "evaluate")
+            assert closeness.top1_agreement >= 0.99
+            assert closeness.sqnr_db is None or closeness.sqnr_db > least
+    assert digits_int8.manifest.accuracy.agreement["host"].max_abs_error > 0.01
 
 
 def test_every_layer_is_int8_with_a_quarter_of_the_bytes(digits_fp32, digits_int8):
@@ -105,11 +119,13 @@ def test_replay_of_the_hosts_own_outputs_gives_the_hosts_accuracy(digits, digits
     program = HostProgram(digits_int8.program)
     rows = [[torch.from_numpy(array) for array in row] for row in recording.inputs]
     outputs = [tuple(tensor.numpy() for tensor in program.run(row)) for row in rows]
-    assert replay_evaluation(digits, recording, outputs) == digits_int8.manifest.accuracy.host
-    assert "missing" in replay_evaluation(digits, recording, [*outputs, outputs[0]])
-    wrong = [(-array,) for (array,) in outputs]
-    assert replay_evaluation(digits, recording, wrong)["top1"] < 0.5
-    assert "missing" in replay_evaluation(digits, recording, outputs[:10])
+    accuracy = digits_int8.manifest.accuracy
+    assert replay_evaluation(digits, recording, outputs) == Rung(accuracy.host, accuracy.agreement["host"])
+    assert "missing" in replay_evaluation(digits, recording, [*outputs, outputs[0]]).metrics
+    wrong = replay_evaluation(digits, recording, [(-array,) for (array,) in outputs])
+    assert wrong.metrics["top1"] < 0.5
+    assert wrong.closeness.top1_agreement < 0.5
+    assert "missing" in replay_evaluation(digits, recording, outputs[:10]).metrics
 
 
 def test_evaluation_that_depends_on_the_answers_cannot_be_replayed():
@@ -120,14 +136,18 @@ def test_evaluation_that_depends_on_the_answers_cannot_be_replayed():
     workload = make_workload(lambda: nn.Linear(4, 4), (1, 4), evaluate=evaluate)
     recording = record_evaluation(workload)
     outputs = [(np.ones((1, 4), np.float32),), (np.ones((1, 4), np.float32),)]
-    assert "other inputs" in replay_evaluation(workload, recording, outputs)["missing"]
+    assert "other inputs" in replay_evaluation(workload, recording, outputs).metrics["missing"]
 
 
 def test_evaluation_that_asks_about_nothing_has_no_accuracy_on_a_device():
-    workload = make_workload(lambda: nn.Linear(4, 4), (1, 4), evaluate=lambda _: {"top1": 1.0})
+    workload = make_workload(
+        lambda: nn.Linear(4, 4), (1, 4), calibration=None, evaluate=lambda _: {"top1": 1.0}
+    )
     recording = record_evaluation(workload)
-    assert recording.inputs == []
-    assert replay_evaluation(workload, recording, []) == {"missing": "evaluate() asked about no input"}
+    assert recording.source == "reference"
+    replayed = replay_evaluation(workload, recording, recording.outputs)
+    assert replayed.metrics == {"missing": "evaluate() asked about no input"}
+    assert replayed.closeness == Closeness(samples=1, source="reference", max_abs_error=0, top1_agreement=1)
 
 
 def test_random_evaluations_are_replayed_by_threads_at_once():
@@ -144,7 +164,7 @@ def test_random_evaluations_are_replayed_by_threads_at_once():
     outputs = [(np.ones((1, 4), np.float32),)] * len(recording.inputs)
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(replay_evaluation, workload, recording, outputs) for _ in range(3)]
-        assert [future.result() for future in futures] == [{"sum": 80.0}] * 3
+        assert [future.result().metrics for future in futures] == [{"sum": 80.0}] * 3
 
 
 def test_another_workload_in_the_same_command_does_not_change_the_artifact(tmp_path):

@@ -1,7 +1,8 @@
 """The last rung of the accuracy ladder: scored on the device, or missing for the true reason."""
 
+from edgeq.agreement import Rung
 from edgeq.measure.device import score_device
-from edgeq.results.records import Accuracy
+from edgeq.results.records import Accuracy, Closeness
 
 NOT_YET = {"missing": "not run on a device yet"}
 NO_EVALUATE = {"missing": "the workload has no evaluate()"}
@@ -13,7 +14,10 @@ def ladder(rung):
 
 
 def test_what_the_device_scored_is_its_rung():
-    assert score_device(ladder(SCORES), {"top1": 0.8}).device == {"top1": 0.8}
+    closeness = Closeness(samples=10, source="evaluate", sqnr_db=30.0)
+    scored = score_device(ladder(SCORES), Rung({"top1": 0.8}, closeness))
+    assert scored.device == {"top1": 0.8}
+    assert scored.agreement == {"device": closeness}
 
 
 def test_workload_that_cannot_be_scored_says_so_on_the_device_too():

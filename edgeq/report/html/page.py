@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from edgeq.cache import write_atomic
 from edgeq.plain import printable
+from edgeq.report.accuracy import accuracy_sections
 from edgeq.report.distribution import distribution_sections
 from edgeq.report.energy import energy_sections
 from edgeq.report.html.across import DeviceComparison, compare_devices
@@ -104,6 +105,7 @@ def describe_artifact(key: str, name: str, runs: Sequence[Run]) -> ArtifactPart:
         tuple(operator_sections(ordered)),
         (
             compare_recipes(name, ordered),
+            *accuracy_sections(ordered),
             *distribution_sections(ordered),
             *sustained_sections(ordered),
             *energy_sections(ordered),
