@@ -32,6 +32,7 @@ class LazyGroup(click.Group):
         "compare": ("edgeq.cli.compare", "Compare two sets of runs; a proven regression exits 1."),
         "baseline": ("edgeq.cli.baseline", "Write runs as a small file to commit, for compare."),
         "inspect": ("edgeq.cli.inspect", "Show what is in an artifact."),
+        "diagnose": ("edgeq.cli.diagnose", "Find the layers in which a recipe loses accuracy."),
         "package": ("edgeq.cli.package", "Package artifacts for shipping: a bundle, or an Android library."),
         "device": ("edgeq.cli.device", "List, add, check and discover devices."),
         "doctor": ("edgeq.cli.doctor", "Check that this machine has what edgeq needs."),

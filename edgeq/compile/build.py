@@ -46,7 +46,7 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
         CalibrationError: the calibration set gave other samples than a moment ago.
         ExportError, NotQuantizedError: the program could not be made as asked.
     """
-    require_equal(order.traced, order.steps, _first_samples(order, PROOF_SAMPLES))
+    require_equal(order.traced, order.steps, first_samples(order, PROOF_SAMPLES))
     converted = _convert(order, announce)
     announce(f"{order.name}: lowering {order.recipe.name}")
     lowered = _lower(order, converted)
@@ -88,7 +88,7 @@ def _convert(order: Order, announce: Announce) -> _Converted:
     records = verify_converted(layers, quantized.module, order.plan)
     if order.recipe.bias_correction:
         announce(f"{order.name}: correcting the biases")
-        correct_biases(quantized.module, order.program, order.plan, _first_samples(order, CORRECTION_SAMPLES))
+        correct_biases(quantized.module, order.program, order.plan, first_samples(order, CORRECTION_SAMPLES))
     coverage = describe_coverage(quantized.watch, survey.inquiry) if survey and quantized.watch else None
     return _Converted(quantized.module, records, coverage)
 
@@ -103,7 +103,7 @@ def _lower(order: Order, converted: _Converted) -> Lowered:
     return lowered
 
 
-def _first_samples(order: Order, count: int) -> Iterator[tuple[Any, ...]]:
+def first_samples(order: Order, count: int) -> Iterator[tuple[Any, ...]]:
     """The example inputs, and the first of the calibration set where there is one: `count` at most."""
     yield order.subject.args
     if order.subject.workload.calibration is not None:

@@ -10,7 +10,6 @@ import time
 import types
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +26,7 @@ from edgeq.compile.quantizer import ClampAwareQuantizer
 from edgeq.compile.recipe import Recipe
 from edgeq.compile.rewrite import rewrite_program
 from edgeq.compile.subject import Subject, seed_everything
+from edgeq.compile.threads import one_thread
 from edgeq.compile.trace import trace_program
 from edgeq.errors import WorkloadError
 
@@ -160,7 +160,7 @@ def _train(subject: Subject, prepared: GraphModule, announce: Callable[[str], No
 
     hook = prepared.register_forward_pre_hook(count)
     try:
-        with _one_thread(), torch.enable_grad():
+        with one_thread(), torch.enable_grad():
             seed_everything()
             prepared.train()
             train(prepared)
@@ -172,17 +172,6 @@ def _train(subject: Subject, prepared: GraphModule, announce: Callable[[str], No
         hook.remove()
     announce(f"{name}: trained on {batches} batches")
     _require_trained(prepared, name)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The order of sums, and so the weights, do not depend on the number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _require_trained(prepared: GraphModule, name: str) -> None:

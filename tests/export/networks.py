@@ -28,6 +28,22 @@ class Net(nn.Module):
         return self._function(self, *args)
 
 
+def residual_net() -> nn.Module:
+    """Two branches that meet; the weights of `wide` for channel 2, which is always 0, are far too large."""
+    torch.manual_seed(0)
+    net = Net(
+        lambda self, x: self.head(
+            (self.first(x).relu() + self.wide(x)).mean([2, 3], keepdim=True).flatten(1)
+        ),
+        first=nn.Conv2d(3, 8, 3, padding=1),
+        wide=nn.Conv2d(3, 8, 3, padding=1),
+        head=nn.Linear(8, 4),
+    )
+    with torch.no_grad():
+        net.wide.weight[:, 2] *= 100
+    return net
+
+
 def make_workload(
     model: Callable[[], nn.Module],
     *shapes: tuple[int, ...],

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from networks import Net, make_workload
-from torch import nn
+from networks import make_workload, residual_net
 
-from edgeq.compile.build import calibration_samples
+from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
+from edgeq.compile.build import calibration_samples, first_samples
 from edgeq.compile.diagnosis.sensitivity import list_parts, measure_sensitivity
 from edgeq.compile.diagnosis.study import judge, open_study, simulate
 from edgeq.compile.overrides import apply_overrides
@@ -13,22 +13,6 @@ from edgeq.compile.quantize import quantize_program
 from edgeq.compile.recipe import extend_recipe, find_recipe
 from edgeq.errors import RecipeError
 from edgeq.results.records import Missing
-
-
-def residual_net():
-    """Two branches that meet; the weights of `wide` for channel 2, which is always 0, are far too large."""
-    torch.manual_seed(0)
-    net = Net(
-        lambda self, x: self.head(
-            (self.first(x).relu() + self.wide(x)).mean([2, 3], keepdim=True).flatten(1)
-        ),
-        first=nn.Conv2d(3, 8, 3, padding=1),
-        wide=nn.Conv2d(3, 8, 3, padding=1),
-        head=nn.Linear(8, 4),
-    )
-    with torch.no_grad():
-        net.wide.weight[:, 2] *= 100
-    return net
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +36,19 @@ def convert(study, recipe):
     order = study.order
     count = order.survey.calibration.samples if order.survey else 1
     plan = apply_overrides(order.program, recipe)
-    return quantize_program(order.program, plan, calibration_samples(order), count).module
+    module = quantize_program(order.program, plan, calibration_samples(order), count).module
+    if recipe.bias_correction:
+        assert correct_biases(module, order.program, plan, first_samples(order, CORRECTION_SAMPLES)) == 3
+    return module
 
 
-@pytest.mark.parametrize("name", ["int8", "int8-per-tensor", "int8-dynamic"])
+CORRECTED = extend_recipe("int8", name="corrected", bias_correction=True)
+
+
+@pytest.mark.parametrize("name", ["int8", "int8-per-tensor", "int8-dynamic", "corrected"])
 def test_a_simulated_model_gives_the_outputs_of_the_converted_one(workload, per_tensor, name):
-    study = per_tensor if name == "int8-per-tensor" else open_study(workload, find_recipe(name))
+    recipe = CORRECTED if name == "corrected" else find_recipe(name)
+    study = per_tensor if name == "int8-per-tensor" else open_study(workload, recipe)
     simulated, converted = simulate(study), convert(study, study.recipe)
     for leaves in study.inputs:
         assert torch.equal(simulated(*leaves), converted(*leaves))

@@ -21,6 +21,8 @@ ARROWS: dict[str, set[str]] = {
     "plain": set(),
     "cache": {"errors"},
     "results.records": {"errors", "units"},
+    # What compile/ finds in a model and report/ shows: a document, and rules on it.
+    "results.diagnosis": {*GROUND, "results.records", "results.diagnosis"},
     "results": {*GROUND, "results"},
     "artifact": {*GROUND, "results.records"},
     "agreement": {"artifact", "results.records"},
@@ -30,7 +32,15 @@ ARROWS: dict[str, set[str]] = {
     "report": {*GROUND, "results", "report"},
     "package": {*GROUND, "artifact", "results", "report", "package"},
     "workload": {*GROUND, "artifact", "results.records", "workload"},
-    "compile": {*GROUND, "agreement", "artifact", "results.records", "workload", "compile"},
+    "compile": {
+        *GROUND,
+        "agreement",
+        "artifact",
+        "results.records",
+        "results.diagnosis",
+        "workload",
+        "compile",
+    },
     "__main__": {"cli"},
     "cli": {
         *GROUND,

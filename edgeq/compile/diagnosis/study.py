@@ -9,7 +9,8 @@ from torch.fx import GraphModule
 from edgeq.agreement import Tally
 from edgeq.artifact import TensorRange
 from edgeq.compile.accuracy import answer_with, evaluate_with
-from edgeq.compile.build import calibration_samples
+from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
+from edgeq.compile.build import calibration_samples, first_samples
 from edgeq.compile.calibrate import Progress, read_calibration
 from edgeq.compile.diagnosis.simulate import Ranges, collect_ranges, knows_ranges, round_in_place
 from edgeq.compile.export import Announce, Order, prepare_order
@@ -17,8 +18,10 @@ from edgeq.compile.overrides import Plan, apply_overrides
 from edgeq.compile.quantize import Observed, insert_observers, observe_program
 from edgeq.compile.recipe import Override, Recipe, extend_recipe
 from edgeq.compile.silence import silence
+from edgeq.compile.threads import one_thread
 from edgeq.errors import RecipeError
-from edgeq.results.records import Closeness, Metrics, Record
+from edgeq.results.diagnosis.document import Trial as Trial
+from edgeq.results.records import Metrics
 from edgeq.workload.loader import Workload
 
 # Inputs that a trial is judged on: more make it slower, and the order of the layers hardly changes.
@@ -26,21 +29,7 @@ SAMPLES = 32
 # What of them is kept in memory, at most.
 _SAMPLE_BYTES = 64_000_000
 
-_NOT_ASKED = "the trials were judged by the outputs alone"
-
-
-class Trial(Record, frozen=True, kw_only=True):
-    """One quantized form of the model: its outputs beside the eager model's, and what `evaluate` says."""
-
-    closeness: Closeness
-    metrics: Metrics
-
-    @property
-    def sqnr_db(self) -> float:
-        """SQNR of the model's outputs in dB; infinite when they are the eager model's to the last bit."""
-        if self.closeness.missing is not None:
-            return float("-inf")
-        return float("inf") if self.closeness.sqnr_db is None else self.closeness.sqnr_db
+NOT_ASKED = "the trials were judged by the outputs alone"
 
 
 @dataclass(frozen=True)
@@ -63,6 +52,7 @@ class Study:
         return self.order.recipe
 
 
+@one_thread()
 def open_study(
     workload: Workload,
     recipe: Recipe,
@@ -100,6 +90,7 @@ def open_study(
     )
 
 
+@one_thread()
 def simulate(study: Study, overrides: Sequence[Override] = ()) -> GraphModule:
     """The model under the recipe of `study` and more `overrides`, rounded in floating point.
 
@@ -115,9 +106,14 @@ def simulate(study: Study, overrides: Sequence[Override] = ()) -> GraphModule:
         if not knows_ranges(prepared, study.ranges):
             calibrated = _observe(study.order, plan)
             study.ranges.update(collect_ranges(calibrated.module))
-        return round_in_place(prepared, study.ranges)
+        rounded = round_in_place(prepared, study.ranges)
+        if study.recipe.bias_correction:
+            samples = first_samples(study.order, CORRECTION_SAMPLES)
+            correct_biases(rounded, study.order.program, plan, samples)
+        return rounded
 
 
+@one_thread()
 def judge(study: Study, module: GraphModule, *, evaluate: bool) -> Trial:
     """Run `module` on the inputs of the study and, if asked, through the workload's `evaluate`."""
     answer = answer_with(module, study.order.subject)
@@ -126,7 +122,7 @@ def judge(study: Study, module: GraphModule, *, evaluate: bool) -> Trial:
         for leaves, expected in zip(study.inputs, study.eager, strict=True):
             got = [tensor.contiguous().numpy() for tensor in answer(leaves)]
             tally.add([tensor.contiguous().numpy() for tensor in expected], got)
-        metrics: Metrics = {"missing": _NOT_ASKED}
+        metrics: Metrics = {"missing": NOT_ASKED}
         if evaluate:
             metrics = evaluate_with(study.order.subject, answer)
     return Trial(closeness=tally.result(study.source), metrics=metrics)

@@ -1,0 +1,98 @@
+"""The whole diagnosis of a workload under a recipe, as a document."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from edgeq.compile.accuracy import answer_with, evaluate_with
+from edgeq.compile.calibrate import Progress
+from edgeq.compile.diagnosis.rescue import Wish, find_remedy
+from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, measure_sensitivity
+from edgeq.compile.diagnosis.study import NOT_ASKED, SAMPLES, Study, open_study
+from edgeq.compile.recipe import Recipe
+from edgeq.compile.silence import silence
+from edgeq.errors import WorkloadError
+from edgeq.results.diagnosis.document import Diagnosis, LayerLoss, Trial
+from edgeq.results.records import Closeness, Metrics, Missing
+from edgeq.workload.loader import Workload
+
+
+def diagnose_workload(
+    workload: Workload,
+    recipe: Recipe,
+    wish: Wish,
+    *,
+    samples: int = SAMPLES,
+    trials: int | None = None,
+    seconds: float | None = None,
+    evaluate: bool = False,
+    announce: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda *_: None,
+) -> Diagnosis:
+    """Find where `recipe` loses accuracy, and what leaving the worst layers in FP32 gives.
+
+    `trials` and `seconds` bound the trials of single layers; those that prove the remedy come after them.
+
+    Raises:
+        RecipeError: the recipe quantizes nothing, or cannot be simulated.
+        WorkloadError, CalibrationError: what the workload gives is wrong, or it gives no typical samples.
+        ExportError: torch cannot trace the model.
+    """
+    _require(workload, evaluate=evaluate)
+    study = open_study(workload, recipe, samples=samples, announce=announce, progress=progress)
+    found = measure_sensitivity(
+        study, trials=trials, seconds=seconds, evaluate=evaluate, announce=announce, progress=progress
+    )
+    remedy = find_remedy(study, found, wish, evaluate=evaluate, announce=announce)
+    return Diagnosis(
+        workload=workload.name,
+        recipe=recipe.name,
+        versions=study.order.versions,
+        inputs=len(study.inputs),
+        source=study.source,
+        whole=found.whole,
+        eager=_evaluate_eager(study) if evaluate else {"missing": NOT_ASKED},
+        layers=tuple(map(_record, found.layers)),
+        trials=found.trials,
+        seconds=found.seconds,
+        remedy=None if isinstance(remedy, Missing) else remedy,
+        no_remedy=remedy.missing if isinstance(remedy, Missing) else None,
+    )
+
+
+def _require(workload: Workload, *, evaluate: bool) -> None:
+    if workload.calibration is None:
+        raise WorkloadError(
+            f"workload {workload.name!r} brings no calibration data: one example tells nothing about a loss",
+            hint="add a function calibration() that yields typical samples, each a tuple like "
+            "example_inputs()",
+        )
+    if evaluate and workload.evaluate is None:
+        raise WorkloadError(
+            f"workload {workload.name!r} brings no evaluate()",
+            hint="add a function evaluate(predict), or judge by the outputs alone: without --evaluate",
+        )
+
+
+def _evaluate_eager(study: Study) -> Metrics:
+    subject = study.order.subject
+    with silence():
+        return evaluate_with(subject, answer_with(subject.module, subject))
+
+
+def _record(layer: LayerSensitivity) -> LayerLoss:
+    return LayerLoss(
+        module=layer.module,
+        kind=layer.kind,
+        override=msgspec.to_builtins(layer.override),
+        macs=layer.macs,
+        share=layer.share,
+        alone=_trial(layer.alone),
+        left_out=_trial(layer.left_out),
+    )
+
+
+def _trial(made: Trial | Missing) -> Trial:
+    if isinstance(made, Trial):
+        return made
+    return Trial(closeness=Closeness(missing=made.missing), metrics={"missing": made.missing})
