@@ -1,0 +1,8 @@
+"""What holds for all tests."""
+
+import signal
+
+# A command that a shell runs in the background, as a CI job may be, ignores the interrupt, and so does all that
+# it starts: what tests interrupt would never end. Set when this is imported, so that it holds in workers too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
