@@ -24,12 +24,22 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Samples = list[tuple[Array, ...]]
 
 
-class TensorSpec(Record, frozen=True, kw_only=True):
-    """One flattened input or output of the method: torch's dtype name without `torch.`, and its shape."""
+class TensorSpec(Record, omit_defaults=True, frozen=True, kw_only=True):
+    """One flattened input or output of the method: torch's dtype name without `torch.`, and its shape.
+
+    With `channels_last` its memory is ordered N, H, W, C, the shape being (N, C, H, W); else row-major.
+    Reference samples are stored row-major always.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    channels_last: bool = False
+
+    @property
+    def form(self) -> str:
+        """The shape for people, e.g. `[1, 3, 224, 224], channels last in memory`."""
+        return f"{list(self.shape)}" + (", channels last in memory" if self.channels_last else "")
 
 
 class Calibration(Record, frozen=True, kw_only=True):

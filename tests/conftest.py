@@ -2,7 +2,7 @@
 
 import signal
 
-# A command that a shell runs in the background, as a CI job may be, ignores the interrupt, and so does all that
-# it starts: what tests interrupt would never end. Set when this is imported, so that it holds in workers too.
+# A command that a shell runs in the background, as a CI job may be, ignores the interrupt, and so does all
+# that it starts: what tests interrupt would never end. Set on import, so that it holds in workers too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -50,7 +50,7 @@ def _show(artifact: "Artifact", manifest: "Manifest") -> None:
     click.echo(", ".join(f"{name} {version}" for name, version in manifest.versions.items()))
     for what, specs in (("input", manifest.inputs), ("output", manifest.outputs)):
         for spec in specs:
-            click.echo(f"{what} {spec.name}: {spec.dtype} {list(spec.shape)}")
+            click.echo(f"{what} {spec.name}: {spec.dtype} {spec.form}")
     if manifest.calibration is not None:
         click.echo(
             f"calibrated on {manifest.calibration.samples} samples; --calibration shows what they cover"

@@ -29,6 +29,7 @@ from edgeq.compile.export import Announce, Order
 from edgeq.compile.host import HostProgram
 from edgeq.compile.ladder import climb_host
 from edgeq.compile.layers import find_layers
+from edgeq.compile.layout import lay_out_sample
 from edgeq.compile.lower import Lowered, lower_program
 from edgeq.compile.quantize import quantize_program
 from edgeq.compile.rewrite import PROOF_SAMPLES, require_equal
@@ -52,7 +53,7 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
     lowered = _lower(order, converted)
     (folder / PROGRAM).write_bytes(lowered.program)
     answer = answer_with(converted.module, order.subject)
-    host = HostProgram(folder / PROGRAM)
+    host = HostProgram(folder / PROGRAM, lowered.inputs)
     with torch.no_grad():
         outputs = [tuple(t.contiguous().numpy() for t in answer(_tensors(row))) for row in order.reference]
     _require_likeness(order, host, outputs)
@@ -94,12 +95,13 @@ def _convert(order: Order, announce: Announce) -> _Converted:
 
 
 def _lower(order: Order, converted: _Converted) -> Lowered:
-    program = order.program
-    if order.recipe.is_quantized:
-        program = trace_program(converted.module, order.subject.args, order.subject)
+    program, recipe = order.program, order.recipe
+    if recipe.is_quantized or recipe.channels_last:
+        args = lay_out_sample(order.subject.args, recipe, order.subject)
+        program = trace_program(converted.module, args, order.subject)
     lowered = lower_program(program, order.subject)
-    if order.recipe.is_quantized:
-        verify_lowered(converted.verified, lowered, order.recipe)
+    if recipe.is_quantized:
+        verify_lowered(converted.verified, lowered, recipe)
     return lowered
 
 
@@ -163,8 +165,8 @@ def _describe(
         program_sha256=file_sha256(folder / PROGRAM),
         program_bytes=len(lowered.program),
         weights_sha256=order.weights_sha256,
-        inputs=order.subject.inputs,
-        outputs=order.subject.outputs,
+        inputs=lowered.inputs,
+        outputs=lowered.outputs,
         reference_samples=len(order.reference),
         reference_sha256={name: file_sha256(folder / name) for name in (INPUTS, OUTPUTS)},
         rewrites={step.name: step.places for step in order.steps},

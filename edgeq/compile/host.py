@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from edgeq.artifact import TensorSpec
+from edgeq.compile.layout import lay_out
 from edgeq.compile.silence import native_log
 from edgeq.errors import ExportError
 
@@ -13,13 +15,14 @@ from edgeq.errors import ExportError
 class HostProgram:
     """The `forward` method of a program file, loaded at the first run."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, inputs: Sequence[TensorSpec] = ()) -> None:
         self._path = path
+        self._inputs = inputs
         self._program: Any = None
         self._method: Any = None
 
     def run(self, leaves: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Flat outputs for one sample of flat inputs.
+        """Flat outputs for one sample of flat inputs, which are laid out as the program takes them.
 
         Raises:
             ExportError: the runtime refused the program or failed in it; its own log is in the message.
@@ -28,7 +31,8 @@ class HostProgram:
             try:
                 if self._method is None:
                     self._load()
-                return list(self._method.execute(list(leaves)))
+                given = lay_out(leaves, self._inputs) if self._inputs else list(leaves)
+                return list(self._method.execute(given))
             except RuntimeError as error:
                 said = "\n  ".join(line for line in log().splitlines() if "cpuinfo" not in line)
                 raise ExportError(

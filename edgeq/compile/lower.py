@@ -15,6 +15,8 @@ from executorch.exir.backend.utils import WhyNoPartition
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from edgeq.artifact import TensorSpec
+from edgeq.compile.layout import describe_borders
 from edgeq.compile.partition import make_partitioner
 from edgeq.compile.subject import Subject
 from edgeq.compile.trace import refusal_of
@@ -26,9 +28,14 @@ _DELEGATE = "executorch_call_delegate"
 
 @dataclass(frozen=True)
 class Lowered:
-    """A finished program: the `.pte` bytes, what was delegated, and the graphs to verify it by."""
+    """A finished program: the `.pte` bytes, what was delegated, and the graphs to verify it by.
+
+    `inputs` and `outputs` are the subject's, with how they lie in memory.
+    """
 
     program: bytes
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     delegation: Delegation
     outer: GraphModule
     delegates: tuple[ExportedProgram, ...]
@@ -50,11 +57,12 @@ def lower_program(program: ExportedProgram, subject: Subject) -> Lowered:
             if _is_delegate(node, outer)
         )
         delegation = _describe(outer, delegates, reasons)
+        inputs, outputs = describe_borders(outer, subject)
         data = bytes(edge.to_executorch().buffer)
     except Exception as error:
         what = f"ExecuTorch could not lower {subject.workload.name}"
         raise refusal_of(what, error, subject, _stack_of_named(program, str(error))) from error
-    return Lowered(data, delegation, outer, delegates)
+    return Lowered(data, inputs, outputs, delegation, outer, delegates)
 
 
 def _is_delegate(node: Node, outer: GraphModule) -> bool:

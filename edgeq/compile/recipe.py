@@ -102,6 +102,8 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
         rewrites: which of REWRITES are applied to the program before it is quantized.
         equalize: whether the ranges of channels are brought together across layers after that.
         bias_correction: whether the mean output of each quantized layer is moved to what it is in FP32.
+        channels_last: whether the program takes its inputs of four dimensions, (N, C, H, W), with the
+            channels last in memory.
         summary: one line for people.
     """
 
@@ -117,6 +119,7 @@ class Recipe(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     rewrites: tuple[str, ...] = ()
     equalize: bool = False
     bias_correction: bool = False
+    channels_last: bool = False
 
     @property
     def is_quantized(self) -> bool:

@@ -94,11 +94,14 @@ class DeviceSession:
         """Check and build what can be before the device is opened.
 
         Raises:
-            InputError: the app was built with another ExecuTorch than a subject.
+            InputError: the app was built with another ExecuTorch than a subject, or cannot feed it.
             HostError, BuildError: a tool is missing, or a build failed.
         """
         for subject in self._subjects:
-            if self._apk is not None and _version(subject) != self._apk.executorch:
+            if self._apk is None:
+                continue
+            _require_rows(subject)
+            if _version(subject) != self._apk.executorch:
                 raise InputError(
                     f"{subject.artifact.label} is for ExecuTorch {_version(subject)}, "
                     f"and {self._apk.path} was built with {self._apk.executorch}"
@@ -278,6 +281,19 @@ def _check(passes: Passes, contestant: Contestant) -> EdgeqError | None:
     except EdgeqError as error:
         return error
     return None
+
+
+def _require_rows(subject: Subject) -> None:
+    """Refuse a program whose tensors an app would take for what they are not."""
+    manifest = subject.artifact.manifest
+    borders = (*manifest.inputs, *manifest.outputs) if manifest else ()
+    turned = [spec.name for spec in borders if spec.channels_last]
+    if turned:
+        raise InputError(
+            f"{subject.artifact.label} has {', '.join(turned)} with the channels last, and tensors of "
+            "ExecuTorch's Java library are row-major",
+            hint="bench it without --in-app, or export it without `channels_last`",
+        )
 
 
 def _version(subject: Subject) -> str:

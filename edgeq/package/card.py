@@ -117,7 +117,7 @@ def _measurements(contents: Contents) -> list[Section]:
 
 
 def _tensors(title: str, specs: Sequence[TensorSpec], contents: Contents) -> Section:
-    rows = tuple((spec.name, spec.dtype, str(list(spec.shape)), _meaning(spec, contents)) for spec in specs)
+    rows = tuple((spec.name, spec.dtype, spec.form, _meaning(spec, contents)) for spec in specs)
     return Section(title, (), ("name", "type", "shape", "meaning"), rows)
 
 

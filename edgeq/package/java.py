@@ -166,6 +166,12 @@ def _tensors(
 
 
 def _type_of(role: str, spec: TensorSpec) -> tuple[int, str, str]:
+    if spec.channels_last:
+        raise InputError(
+            f"{role} {spec.name!r} has its channels last, and tensors of ExecuTorch's Java library are "
+            "row-major",
+            hint="package it --as bundle, or export it without `channels_last`",
+        )
     if spec.dtype not in _TYPES:
         raise InputError(
             f"{role} {spec.name!r} is {spec.dtype}, which Java has no buffer for",

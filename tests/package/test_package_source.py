@@ -91,6 +91,13 @@ def test_a_class_that_would_hide_one_that_it_uses_is_refused(int8, name):
         write_class(contents, ClassName("com.example.x", name), ASSETS)
 
 
+def test_an_image_with_its_channels_last_is_refused(tmp_path):
+    folder = make_folder(tmp_path / "a")
+    change_manifest(folder, inputs=to_builtins([replace(IMAGES, channels_last=True)]))
+    with pytest.raises(InputError, match="row-major"):
+        write_class(packed(folder), DIGITS, ASSETS)
+
+
 def test_a_type_or_size_that_java_has_no_buffer_for_is_refused(tmp_path):
     folder = make_folder(tmp_path / "a")
     for spec in (replace(IMAGES, dtype="complex64"), replace(IMAGES, shape=(2**30, 2))):
