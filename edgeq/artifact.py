@@ -4,6 +4,7 @@ Written by `edgeq.compile`, read by everything after it; no torch here. Referenc
 files whose keys are `"{sample}.{index}"`: sample 0 upward, index in the flattened inputs or outputs.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from safetensors.numpy import load_file, save_file
 
 from edgeq.cache import file_sha256
 from edgeq.errors import ArtifactError
+from edgeq.graph import ProgramGraph, decode_graph
 from edgeq.results.records import Accuracy, ArtifactInfo, Delegation, Record, RunWarning
 
 MANIFEST_SCHEMA = 1
 PROGRAM, MANIFEST, INPUTS, OUTPUTS = "model.pte", "manifest.json", "inputs.safetensors", "outputs.safetensors"
+GRAPH = "graph.json"
 
 Array = np.ndarray[Any, np.dtype[Any]]
 # Samples, each a flat tuple of arrays.
@@ -139,6 +142,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     """What the program is, what it was made from, and what it must reproduce.
 
     `rewrites` are those that changed the program before it was quantized, with the number of places.
+    `graph_sha256` is None in an artifact of an edgeq that wrote no graph.
     """
 
     schema: int = MANIFEST_SCHEMA
@@ -148,6 +152,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     versions: dict[str, str]
     program_sha256: str
     program_bytes: int
+    graph_sha256: str | None = None
     weights_sha256: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -160,6 +165,12 @@ class Manifest(Record, frozen=True, kw_only=True):
     delegation: Delegation
     accuracy: Accuracy
     warnings: tuple[RunWarning, ...] = ()
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every file of the artifact beside the manifest, by name."""
+        graph = {} if self.graph_sha256 is None else {GRAPH: self.graph_sha256}
+        return {PROGRAM: self.program_sha256, **self.reference_sha256, **graph}
 
 
 class Artifact(Record, frozen=True, kw_only=True):
@@ -189,8 +200,7 @@ def load_artifact(path: Path) -> Artifact:
             f"no artifact at {path}", hint="make one with `edgeq export WORKLOAD`, or name a .pte file"
         )
     manifest = read_manifest(path / MANIFEST)
-    expected = {PROGRAM: manifest.program_sha256, **manifest.reference_sha256}
-    for name, sha256 in expected.items():
+    for name, sha256 in manifest.hashes.items():
         file = path / name
         if not file.is_file():
             raise ArtifactError(f"{path}: {name} is missing", hint="export it again")
@@ -228,6 +238,37 @@ def read_manifest(path: Path) -> Manifest:
         raise ArtifactError(f"cannot read {path}: {error.strerror}", hint="export it again") from error
     except (msgspec.DecodeError, AttributeError) as error:
         raise ArtifactError(f"{path}: {error}", hint="export it again") from error
+
+
+def read_graph(artifact: Artifact) -> ProgramGraph:
+    """The graph of the program.
+
+    Raises:
+        ArtifactError: the artifact has none, or it is damaged.
+    """
+    if artifact.manifest is None:
+        raise ArtifactError(f"{artifact.program} was made elsewhere: nothing tells its graph")
+    if artifact.manifest.graph_sha256 is None:
+        raise ArtifactError(
+            f"{artifact.folder} holds no graph: it was made by an older edgeq", hint="export it again"
+        )
+    try:
+        return decode_graph((artifact.folder / GRAPH).read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise ArtifactError(f"{artifact.folder / GRAPH}: {error}", hint="export it again") from error
+
+
+def read_graphs(artifacts: Iterable[Artifact]) -> dict[str, ProgramGraph]:
+    """The graphs of those that hold one, by the SHA-256 of the program.
+
+    Raises:
+        ArtifactError: one is damaged.
+    """
+    return {
+        artifact.info.sha256: read_graph(artifact)
+        for artifact in artifacts
+        if artifact.manifest is not None and artifact.manifest.graph_sha256 is not None
+    }
 
 
 def write_samples(path: Path, samples: Samples) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from edgeq.artifact import read_graphs
 from edgeq.cache import write_atomic
 from edgeq.cli.main import print_error
 from edgeq.cli.policy import policy_options
@@ -17,6 +18,7 @@ from edgeq.cli.store import store_option
 from edgeq.cli.terminal import Terminal
 from edgeq.devices.profile import DeviceProfile, load_profile
 from edgeq.errors import EdgeqError, InputError, MeasurementError, StoreError
+from edgeq.graph import ProgramGraph
 from edgeq.measure.choices import Choices
 from edgeq.measure.device import Outcome
 from edgeq.measure.passes import Subject
@@ -105,6 +107,7 @@ def measure_on_devices(
                 parents=True, exist_ok=True
             )  # a place that cannot be written is told before the work
     book = _Book(profiles, out, Store(order.store_path or default_store_path()), order.labels)
+    book.graphs = read_graphs([subject.artifact for subject in subjects])
     sessions = Sessions()
     with concurrent.futures.ThreadPoolExecutor(len(profiles)) as pool:
         jobs = [
@@ -143,6 +146,7 @@ class _Book:
         self._out = out
         self._store = store
         self._labels = labels
+        self.graphs: dict[str, ProgramGraph] = {}
         self.errors: list[EdgeqError] = []
 
     def keep(self, name: str, outcome: Outcome) -> None:
@@ -174,7 +178,7 @@ class _Book:
                 order.json_file, encode_report([run for runs in self._runs.values() for run in runs])
             )
         if self._out is not None:
-            pages = write_pages(self._out, self._runs)
+            pages = write_pages(self._out, self._runs, self.graphs)
             order.terminal.announce(f"reports: {', '.join(map(str, pages))}, and report.md beside each")
 
     def fail(self, error: EdgeqError, label: str = "") -> None:

@@ -22,7 +22,14 @@ FORMATS = ("text", "markdown", "json", "csv", "html", "site", "schema")
     type=click.Path(path_type=Path),
     help="File to write instead of stdout; for `site`, the folder.",
 )
-def report(reports: tuple[Path, ...], form: str, out: Path | None) -> None:
+@click.option(
+    "--artifact",
+    "artifacts",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="With `html`: an artifact whose graph the page shows; may repeat.",
+)
+def report(reports: tuple[Path, ...], form: str, out: Path | None, artifacts: tuple[Path, ...]) -> None:
     """Show REPORTS (report.json files, or folders that hold one).
 
     `html` is one self-contained page, a comparison when the runs are of several devices. `site` writes a
@@ -31,12 +38,14 @@ def report(reports: tuple[Path, ...], form: str, out: Path | None) -> None:
     """
     from edgeq.cache import write_atomic
 
+    if artifacts and form != "html":
+        raise InputError("--artifact is for --format html: the page of a device shows the graphs")
     if form == "site":
         _write_site(reports, out)
         return
     if not reports and form != "schema":
         raise InputError("no reports given", hint="name report.json files, or folders that hold one")
-    text = _render(form, _read(reports))
+    text = _render(form, _read(reports), artifacts)
     if out is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
@@ -49,7 +58,7 @@ def _read(reports: Sequence[Path]) -> "list[Run]":
     return [run for path in reports for run in read_report(path).runs]
 
 
-def _render(form: str, runs: "Sequence[Run]") -> str:
+def _render(form: str, runs: "Sequence[Run]", artifacts: Sequence[Path]) -> str:
     if form == "schema":
         from edgeq.report.schema import render_schema
 
@@ -63,9 +72,10 @@ def _render(form: str, runs: "Sequence[Run]") -> str:
 
         return render_csv(runs)
     if form == "html":
+        from edgeq.artifact import load_artifact, read_graphs
         from edgeq.report.html.page import render_html
 
-        return render_html(_some(runs))
+        return render_html(_some(runs), read_graphs(map(load_artifact, artifacts)))
     from edgeq.report.markdown import render_markdown
     from edgeq.report.sections import group_by_device, report_sections
     from edgeq.report.text import render_text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeq.cli.delegation import delegation_option
 from edgeq.cli.measuring import Order, load_profiles, measure_on_devices, measuring_options
 from edgeq.cli.terminal import Terminal
 from edgeq.errors import InputError
@@ -41,18 +42,21 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for artifacts and reports [out/NAME].",
 )
+@delegation_option
 @measuring_options
 def run(
     workloads: tuple[str, ...],
     recipes: tuple[str, ...],
     devices: tuple[str, ...],
     out: Path | None,
+    least: float | None,
     order: Order,
 ) -> None:
     """Export each WORKLOAD (a .py file, a module, a .pt2 file, or `digits`), bench it, and report."""
     from edgeq.compile.recipe_file import load_recipes
     from edgeq.measure.choices import resolve_spec
     from edgeq.measure.device import prepare_device
+    from edgeq.results.delegation import require_delegation
     from edgeq.workload.loader import load_workload
 
     profiles = load_profiles(devices)
@@ -71,6 +75,9 @@ def run(
         subjects = [
             subject for workload in loaded for subject in _export(workload, asked, folder, order.terminal)
         ]
+        if least is not None:
+            for subject in subjects:
+                require_delegation(subject.artifact.label, subject.artifact.info.delegation, least)
         for future in preparing:
             future.result()
     finally:

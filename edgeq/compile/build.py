@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from edgeq.artifact import (
+    GRAPH,
     INPUTS,
     MANIFEST,
     OUTPUTS,
@@ -37,6 +38,7 @@ from edgeq.compile.trace import trace_program
 from edgeq.compile.training import train_quantized
 from edgeq.compile.verify import Verified, list_unquantized, verify_converted, verify_lowered
 from edgeq.errors import CalibrationError, ExportError
+from edgeq.graph import encode_graph
 from edgeq.results.records import Accuracy
 
 
@@ -52,6 +54,7 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
     announce(f"{order.name}: lowering {order.recipe.name}")
     lowered = _lower(order, converted)
     (folder / PROGRAM).write_bytes(lowered.program)
+    (folder / GRAPH).write_bytes(encode_graph(lowered.graph))
     answer = answer_with(converted.module, order.subject)
     host = HostProgram(folder / PROGRAM, lowered.inputs)
     with torch.no_grad():
@@ -99,7 +102,7 @@ def _lower(order: Order, converted: _Converted) -> Lowered:
     if recipe.is_quantized or recipe.channels_last:
         args = lay_out_sample(order.subject.args, recipe, order.subject)
         program = trace_program(converted.module, args, order.subject)
-    lowered = lower_program(program, order.subject)
+    lowered = lower_program(program, order.subject, recipe.rewrites)
     if recipe.is_quantized:
         verify_lowered(converted.verified, lowered, recipe)
     return lowered
@@ -164,6 +167,7 @@ def _describe(
         versions=order.versions,
         program_sha256=file_sha256(folder / PROGRAM),
         program_bytes=len(lowered.program),
+        graph_sha256=file_sha256(folder / GRAPH),
         weights_sha256=order.weights_sha256,
         inputs=lowered.inputs,
         outputs=lowered.outputs,

@@ -31,6 +31,7 @@ from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import trace_program
 from edgeq.errors import InputError, WorkloadError
+from edgeq.graph import GRAPH_SCHEMA
 from edgeq.workload.loader import FILE_MODULE, Workload
 
 # How many samples a device must reproduce: up to this many, and up to this many bytes of them.
@@ -187,6 +188,7 @@ def _facts(order: Order) -> dict[str, object]:
         "reference": [hash_tensors(row).hex() for row in reference],
         "source": _hash_sources(order.subject.workload),
         "versions": order.versions,
+        "record": GRAPH_SCHEMA,
         "compiler": _hash_folder(Path(__file__).parent),
     }
 

@@ -39,6 +39,16 @@ _MULTIPLYING = {
     "aten::tensordot": "einsum",
 }  # fmt: skip
 
+# Operators that multiply two matrices, and which argument's last axis is summed over.
+_PRODUCTS = {
+    "aten::mm": 0,
+    "aten::bmm": 0,
+    "aten::matmul": 0,
+    "aten::mv": 0,
+    "aten::addmm": 1,
+    "aten::baddbmm": 1,
+}
+
 
 @dataclass(frozen=True)
 class Call:
@@ -103,14 +113,48 @@ def find_layers(program: ExportedProgram) -> list[Layer]:
     return [layer for layer in layers if layer is not None]
 
 
+def count_macs(node: Node) -> int:
+    """Multiply-accumulates of a call, before or after lowering; 0 for operators that sum no products.
+
+    A weight of a layer is used once for each place of the output; of a transposed convolution once for each
+    place of the input.
+    """
+    name = _schema_name(node)
+    if name in _PRODUCTS:
+        return _elements(node) * int(_value(node.args[_PRODUCTS[name]]).shape[-1])
+    if name == "aten::scaled_dot_product_attention":
+        keys = int(_value(node.args[1]).shape[-2])
+        return (_elements(node.args[0]) + _elements(node)) * keys
+    kind = _MULTIPLYING.get(name, "")
+    if kind != "linear" and not kind.startswith("conv"):
+        return 0
+    weight = _value(node.args[1])
+    is_transposed = "transpose" in name or (name == "aten::convolution" and bool(node.args[6]))
+    return _elements(node.args[0] if is_transposed else node) * int(weight.numel() // weight.shape[0])
+
+
+def _schema_name(node: Node) -> str:
+    schema = getattr(node.target, "_schema", None)
+    return str(schema.name) if schema is not None else str(node.target)
+
+
+def _value(node: object) -> torch.Tensor:
+    value = node.meta.get("val") if isinstance(node, Node) else None
+    assert isinstance(value, torch.Tensor)  # noqa: S101 - operands of a product
+    return value
+
+
+def _elements(node: object) -> int:
+    return int(_value(node).numel())
+
+
 def _layer_of(uses: list[tuple[Node, list[str]]], tensors: dict[str, torch.Tensor]) -> Layer | None:
     floats = list(dict.fromkeys(name for _, used in uses for name in used))
     weights = [name for name in floats if tensors[name].dim() >= 2]
     if not weights:
         return None
     first = uses[0][0]
-    schema = getattr(first.target, "_schema", None)
-    operator = schema.name if schema is not None else str(first.target)
+    operator = _schema_name(first)
     _, recurrent = first.meta.get(ORIGIN, (None, None))
     return Layer(
         calls=tuple(call for node, used in uses if (call := _call_of(node, used, tensors)).elements),

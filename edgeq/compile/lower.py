@@ -3,23 +3,30 @@
 import contextlib
 import logging
 import operator
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.backend.canonical_partitioners.config_partitioner import format_target_name
 from executorch.exir.backend.utils import WhyNoPartition
+from msgspec.structs import replace
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from edgeq.artifact import TensorSpec
+from edgeq.compile.graph import describe_graph, op_name
 from edgeq.compile.layout import describe_borders
 from edgeq.compile.partition import make_partitioner
+from edgeq.compile.planning import describe_plan
+from edgeq.compile.remedies import find_remedy
 from edgeq.compile.subject import Subject
+from edgeq.compile.tensors import Constants
 from edgeq.compile.trace import refusal_of
+from edgeq.errors import ExportError
+from edgeq.graph import ProgramGraph
 from edgeq.results.records import Delegation, LeftOut
 
 _PARTITIONER_LOGGER = "executorch.backends.xnnpack.partition"
@@ -28,21 +35,23 @@ _DELEGATE = "executorch_call_delegate"
 
 @dataclass(frozen=True)
 class Lowered:
-    """A finished program: the `.pte` bytes, what was delegated, and the graphs to verify it by.
+    """A finished program: the `.pte` bytes, its record, what was delegated, and the delegates' own graphs.
 
     `inputs` and `outputs` are the subject's, with how they lie in memory.
     """
 
     program: bytes
+    graph: ProgramGraph
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     delegation: Delegation
-    outer: GraphModule
     delegates: tuple[ExportedProgram, ...]
 
 
-def lower_program(program: ExportedProgram, subject: Subject) -> Lowered:
+def lower_program(program: ExportedProgram, subject: Subject, rewrites: Collection[str]) -> Lowered:
     """Lower `program` with the XNNPACK partitioner and serialize it.
+
+    `rewrites` are the names in the recipe: one that is not among them may be the remedy for what is left out.
 
     Raises:
         ExportError: ExecuTorch refused; its own message, shortened, with the user's source line where known.
@@ -50,23 +59,29 @@ def lower_program(program: ExportedProgram, subject: Subject) -> Lowered:
     try:
         with _partitioner_reasons() as reasons:
             edge: EdgeProgramManager = to_edge_transform_and_lower(program, partitioner=[make_partitioner()])
-        outer = edge.exported_program().graph_module
-        delegates = tuple(
-            getattr(outer, node.target).original_module
+        outer = edge.exported_program()
+        delegates = {
+            node.name: (held.original_module, bytes(held.processed_bytes))
             for node in outer.graph.nodes
-            if _is_delegate(node, outer)
-        )
-        delegation = _describe(outer, delegates, reasons)
-        inputs, outputs = describe_borders(outer, subject)
-        data = bytes(edge.to_executorch().buffer)
+            if node.op == "get_attr" and (held := _delegate_of(node, outer.graph_module)) is not None
+        }
+        graph = describe_graph(outer, delegates, _explain(reasons, rewrites, Constants(outer)))
+        inputs, outputs = describe_borders(outer.graph_module, subject)
+        ready = edge.to_executorch()
+        data = bytes(ready.buffer)
+        graph = replace(graph, memory=describe_plan(ready.exported_program().graph_module))
+    except ExportError:
+        raise
     except Exception as error:
         what = f"ExecuTorch could not lower {subject.workload.name}"
         raise refusal_of(what, error, subject, _stack_of_named(program, str(error))) from error
-    return Lowered(data, inputs, outputs, delegation, outer, delegates)
+    programs = tuple(delegate for delegate, _ in delegates.values())
+    return Lowered(data, graph, inputs, outputs, _describe(graph, programs), programs)
 
 
-def _is_delegate(node: Node, outer: GraphModule) -> bool:
-    return node.op == "get_attr" and hasattr(getattr(outer, str(node.target), None), "original_module")
+def _delegate_of(node: Node, outer: GraphModule) -> Any:  # noqa: ANN401 - ExecuTorch's class, untyped
+    held = getattr(outer, str(node.target), None)
+    return held if hasattr(held, "original_module") else None
 
 
 class _Reasons(logging.Handler):
@@ -109,21 +124,35 @@ def _calls(graph_module: GraphModule) -> list[Node]:
     ]
 
 
-def _describe(
-    outer: GraphModule, delegates: tuple[ExportedProgram, ...], reasons: dict[str, str]
-) -> Delegation:
+def _describe(graph: ProgramGraph, delegates: tuple[ExportedProgram, ...]) -> Delegation:
     delegated = sum(len(_calls(delegate.graph_module)) for delegate in delegates)
-    rest = _calls(outer)
+    kinds: dict[tuple[str, str, str], list[str]] = {}
+    for node in graph.nodes:
+        if node.reason:
+            kinds.setdefault((node.op, node.reason, node.remedy), []).append(node.module)
+    left_out = tuple(
+        LeftOut(
+            op=op, count=len(modules), reason=reason, remedy=remedy, modules=tuple(dict.fromkeys(modules))
+        )
+        for (op, reason, remedy), modules in kinds.items()
+    )
+    macs = [(node.macs, node.delegate is not None) for node in graph.nodes]
+    return Delegation(
+        delegated=delegated,
+        total=delegated + sum(left.count for left in left_out),
+        left_out=left_out,
+        macs=(sum(count for count, inside in macs if inside), sum(count for count, _ in macs)),
+    )
+
+
+def _explain(
+    reasons: dict[str, str], rewrites: Collection[str], constants: Constants
+) -> Callable[[Node], tuple[str, str]]:
     patterns = {config().target_name for config in ALL_PARTITIONER_CONFIGS}
-    counts = Counter((_op_name(node), _reason(node, reasons, patterns)) for node in rest)
-    left_out = tuple(LeftOut(op=op, count=count, reason=reason) for (op, reason), count in counts.items())
-    return Delegation(delegated=delegated, total=delegated + len(rest), left_out=left_out)
-
-
-def _op_name(node: Node) -> str:
-    """E.g. `aten.mean.dim`."""
-    target = getattr(node.target, "_op", node.target)
-    return str(target).removeprefix("torch.ops.")
+    return lambda node: (
+        _reason(node, reasons, patterns),
+        find_remedy(node, op_name(node), rewrites, constants),
+    )
 
 
 def _reason(node: Node, reasons: dict[str, str], patterns: set[str]) -> str:

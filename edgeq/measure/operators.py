@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from edgeq.errors import MeasurementError
+from edgeq.graph import ProgramGraph
+from edgeq.measure.alignment import Place, assign_nodes
 from edgeq.measure.etdump import Event
 from edgeq.results.records import Operator, Unit
 
@@ -24,13 +26,11 @@ _PRECISION = {
     "X16": "move",
     "X32": "move",
 }
-# Kernels that hold a layer's weights.
-_WEIGHTED = ("Convolution", "Deconvolution", "Fully Connected")
 _EXECUTE, _DELEGATE, _CALL, _NATIVE = "Method::execute", "DELEGATE_CALL", "OPERATOR_CALL", "native_call_"
 
 
 def operator_table(
-    blocks: Sequence[Sequence[Event]], inferences: int, factor: float, unit: Unit, layers: Sequence[str]
+    blocks: Sequence[Sequence[Event]], inferences: int, factor: float, unit: Unit, graph: ProgramGraph | None
 ) -> tuple[Operator, ...]:
     """The kernels of one inference in order of execution; a `total` is the mean over `inferences`.
 
@@ -43,8 +43,7 @@ def operator_table(
         inferences: number of traced inferences to use, taken from the end (the ones before are warm-up).
         factor: `unit` for each tick.
         unit: `insn` or `s`.
-        layers: the user's module paths of the weighted layers in order of execution. They are attached when
-            as many weighted kernels ran as there are layers; otherwise the runtime does not tell.
+        graph: of the program, for module and shape of each kernel; None when the artifact has none.
 
     Raises:
         MeasurementError: too few inferences in the dump, or inferences of different shape.
@@ -57,9 +56,13 @@ def operator_table(
         if [(event.name, event.kernel, event.instruction) for event in block] != shape:
             raise MeasurementError("the traced inferences ran different operators")
     typical = [statistics.fmean(block[i].ticks for block in executed) for i in range(len(shape))]
-    rows = [_row(event, ticks * factor, unit) for event, ticks in zip(executed[0], typical, strict=True)]
-    kernels = [row for row in rows if row is not None]
-    return (*_attach(kernels, layers), *_overhead(executed[0], typical, factor, unit))
+    places = assign_nodes(executed[0], graph)
+    rows = [
+        _attach(row, place)
+        for event, ticks, place in zip(executed[0], typical, places, strict=True)
+        if (row := _row(event, ticks * factor, unit)) is not None
+    ]
+    return (*rows, *_overhead(executed[0], typical, factor, unit))
 
 
 def _row(event: Event, total: float, unit: Unit) -> Operator | None:
@@ -90,14 +93,13 @@ def _operator(
     )
 
 
-def _attach(kernels: list[Operator], layers: Sequence[str]) -> list[Operator]:
-    weighted = [i for i, row in enumerate(kernels) if row.delegated and row.name in _WEIGHTED]
-    if len(weighted) != len(layers):
-        return kernels
-    named = list(kernels)
-    for i, module in zip(weighted, layers, strict=True):
-        named[i] = replace(kernels[i], module=module)
-    return named
+def _attach(row: Operator, place: Place) -> Operator:
+    if place.node is None:
+        return replace(row, unassigned=place.unknown)
+    precision = row.precision
+    if not row.delegated and precision == "unknown" and place.node.dtype == "float32":
+        precision = "fp32"
+    return replace(row, module=place.node.module, shape=place.node.shape, precision=precision)
 
 
 def _overhead(

@@ -243,7 +243,7 @@ class Passes:
         traced = _traced_inferences(self.findings.series, factor)
         self._launcher.run(replace(job, etdump=etdump, iterations=(traced, traced)))
         blocks = read_etdump(self._launcher.pull(etdump))
-        self.findings.operators = operator_table(blocks, traced, factor, unit, self._reference.layers)
+        self.findings.operators = operator_table(blocks, traced, factor, unit, self._reference.graph)
 
     def _check(self, got: Samples) -> None:
         reference = read_samples(self._reference.outputs)

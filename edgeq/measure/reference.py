@@ -6,12 +6,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edgeq.artifact import INPUTS, OUTPUTS, Array, Artifact, Samples, write_samples
+from edgeq.artifact import INPUTS, OUTPUTS, Array, Artifact, Samples, read_graph, write_samples
 from edgeq.cache import cached, key_of
 from edgeq.devices.link import printable
 from edgeq.devices.local import LocalLink
 from edgeq.devices.profile import host_arch
 from edgeq.errors import ArtifactError
+from edgeq.graph import ProgramGraph
 from edgeq.results.records import Record
 from edgeq.runner.build import RunnerBundle, build_runner
 from edgeq.runner.job import Job, MethodMeta, TensorMeta
@@ -20,21 +21,19 @@ from edgeq.runner.launch import Launcher
 _SAMPLES, _SEED = 2, 0
 # Integer inputs are drawn from {0, 1}: indices that every table has.
 _INTEGERS = 2
-# Kinds of layer that run as one kernel with weights of its own; an embedding does not.
-_KERNEL_KINDS = ("conv", "linear")
 
 
 class Reference(Record, frozen=True, kw_only=True):
     """Reference inputs and outputs as safetensors files.
 
-    `quantized` widens the bound of the output check; `layers` are the module paths of the layers with a
-    kernel of their own, in order of execution.
+    `quantized` widens the bound of the output check; `graph` is that of the program, None when the artifact
+    holds none.
     """
 
     inputs: Path
     outputs: Path
     quantized: bool
-    layers: tuple[str, ...]
+    graph: ProgramGraph | None
 
 
 def find_reference(artifact: Artifact, executorch: str) -> Reference:
@@ -45,18 +44,18 @@ def find_reference(artifact: Artifact, executorch: str) -> Reference:
         BuildError, HostError: the host's runner could not be built.
     """
     if artifact.manifest is not None:
-        layers = artifact.manifest.layers
+        has_graph = artifact.manifest.graph_sha256 is not None
         return Reference(
             inputs=artifact.folder / INPUTS,
             outputs=artifact.folder / OUTPUTS,
-            quantized=any(layer.got != "fp32" for layer in layers),
-            layers=tuple(layer.module for layer in layers if layer.kind.startswith(_KERNEL_KINDS)),
+            quantized=any(layer.got != "fp32" for layer in artifact.manifest.layers),
+            graph=read_graph(artifact) if has_graph else None,
         )
     bundle = build_runner(executorch, host_arch())
     key = key_of({"program": artifact.info.sha256, "runner": bundle.key, "seed": _SEED, "samples": _SAMPLES})
     folder, _ = cached("reference", key, lambda made: _make(artifact.program, bundle, made))
     # Nothing says whether a foreign program is quantized, so the wider bound holds.
-    return Reference(inputs=folder / INPUTS, outputs=folder / OUTPUTS, quantized=True, layers=())
+    return Reference(inputs=folder / INPUTS, outputs=folder / OUTPUTS, quantized=True, graph=None)
 
 
 def _make(program: Path, bundle: RunnerBundle, folder: Path) -> None:

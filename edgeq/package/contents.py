@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeq.artifact import INPUTS, MANIFEST, OUTPUTS, PROGRAM, Artifact, Manifest, load_artifact
+from edgeq.artifact import GRAPH, INPUTS, MANIFEST, OUTPUTS, PROGRAM, Artifact, Manifest, load_artifact
 from edgeq.errors import ArtifactError, InputError
 from edgeq.package.choice import Rule, parse_needs, rules_by_measurement, rules_by_needs
 from edgeq.package.facts import Facts, check_facts
@@ -135,9 +135,11 @@ def open_artifacts(paths: Sequence[Path]) -> list[Artifact]:
 def _variant(artifact: Artifact, evidence: Evidence) -> Variant:
     manifest = artifact.manifest
     assert manifest is not None  # noqa: S101 - open_artifacts refuses bare programs
-    files = {name: (artifact.folder / name).read_bytes() for name in (PROGRAM, MANIFEST, INPUTS, OUTPUTS)}
+    hashes = manifest.hashes
+    names = (PROGRAM, MANIFEST, INPUTS, OUTPUTS, *([GRAPH] if GRAPH in hashes else []))
+    files = {name: (artifact.folder / name).read_bytes() for name in names}
     # What is shipped is hashed, not what was on the disk when the artifact was opened.
-    for name, sha256 in {PROGRAM: manifest.program_sha256, **manifest.reference_sha256}.items():
+    for name, sha256 in hashes.items():
         if name not in files or hashlib.sha256(files[name]).hexdigest() != sha256:
             raise ArtifactError(f"{artifact.folder}: {name} is not what the manifest says")
     return Variant(artifact, manifest, files, evidence)

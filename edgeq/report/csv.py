@@ -59,6 +59,9 @@ def read_quantities(run: Run) -> Iterator[Quantity]:
     if run.artifact.delegation is not None:
         yield Quantity("delegation.delegated", "value", run.artifact.delegation.delegated, "1")
         yield Quantity("delegation.total", "value", run.artifact.delegation.total, "1")
+        if (macs := run.artifact.delegation.macs) is not None:
+            yield Quantity("delegation.macs_delegated", "value", macs[0], "1")
+            yield Quantity("delegation.macs_total", "value", macs[1], "1")
     yield from _outputs(run)
     for when, readings in (("before", run.conditions.before), ("after", run.conditions.after)):
         for name, reading in readings.items():

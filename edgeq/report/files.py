@@ -7,6 +7,7 @@ import msgspec
 
 from edgeq.cache import write_atomic
 from edgeq.errors import InputError
+from edgeq.graph import ProgramGraph
 from edgeq.report.markdown import render_markdown
 from edgeq.report.sections import report_sections
 from edgeq.results.records import Report, Run, decode_report, encode_report
@@ -21,8 +22,12 @@ def write_report(folder: Path, runs: Sequence[Run]) -> None:
     write_atomic(folder / MARKDOWN, render_markdown(f"edgeq on {profile}", report_sections(runs)).encode())
 
 
-def write_pages(folder: Path, runs: Mapping[str, Sequence[Run]]) -> list[Path]:
+def write_pages(
+    folder: Path, runs: Mapping[str, Sequence[Run]], graphs: Mapping[str, ProgramGraph]
+) -> list[Path]:
     """Write the HTML page of each device (runs by its name) below `folder`, and one that compares several.
+
+    `graphs` are those of the programs, by their SHA-256.
 
     Returns:
         the pages, the comparison last.
@@ -33,7 +38,7 @@ def write_pages(folder: Path, runs: Mapping[str, Sequence[Run]]) -> list[Path]:
     if len(pages) > 1:
         pages[folder / COMPARISON] = [run for each in pages.values() for run in each]
     for path, each in pages.items():
-        write_html(path, each)
+        write_html(path, each, graphs)
     return list(pages)
 
 

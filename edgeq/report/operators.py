@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from edgeq.report.section import Section
 from edgeq.results.blame import RESOLUTION
+from edgeq.results.kernels import BORDER, is_kernel, tell_unassigned, weighted_modules
 from edgeq.results.records import Missing, Operator, Run, Unit
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
 
 _MOST = 12
-_ELSEWHERE = "operators without weights"
+_ROOT, _LAYOUT = "the model itself", "changes of layout and type"
+_ELSEWHERE = "operators without a known module"
 # Under five steps of the kernels' clock a ratio means nothing.
 _LEAST_STEPS = 5
 
@@ -36,20 +38,20 @@ def traced_runs(runs: Sequence[Run]) -> list[Run]:
 
 
 def are_aligned(runs: Sequence[Run]) -> bool:
-    """Whether there are several runs, and all know the same modules."""
-    modules = [frozenset(row.module for row in _rows(run) if row.module) for run in runs]
-    return len(runs) > 1 and bool(modules[0]) and len(set(modules)) == 1
+    """Whether there are several runs, and all know the same modules with weights."""
+    modules = {weighted_modules(_rows(run)) for run in runs}
+    return len(runs) > 1 and len(modules) == 1 and bool(next(iter(modules)))
 
 
 def cost_groups(runs: Sequence[Run]) -> list[CostGroup]:
     """Costs of aligned runs by the user's modules: the dearest in order of execution, the others as one."""
     costs = [_by_module(run) for run in runs]
-    layers = list(dict.fromkeys(row.module for row in _rows(runs[0]) if row.module))
-    shown = sorted(layers, key=lambda module: costs[0][module], reverse=True)[:_MOST]
+    layers = list(dict.fromkeys(_key(row) for run in runs for row in _rows(run) if row.module is not None))
+    shown = sorted(layers, key=lambda module: costs[0].get(module, 0.0), reverse=True)[:_MOST]
     rest = [module for module in layers if module not in shown]
     groups: list[tuple[str, tuple[str, ...]]] = [(module, (module,)) for module in layers if module in shown]
     if rest:
-        groups.append((f"{len(rest)} other layers", tuple(rest)))
+        groups.append((f"{len(rest)} other modules", tuple(rest)))
     groups += [
         (name, (name,)) for name in dict.fromkeys(key for cost in costs for key in cost) if name not in layers
     ]
@@ -100,16 +102,26 @@ def _ratio(new: float, base: float, step: float) -> str:
 
 
 def _by_module(run: Run) -> dict[str, float]:
-    """Cost by the user's module; what has none by its own name if it is overhead, else under one name."""
     costs: dict[str, float] = {}
     for row in _rows(run):
-        key = row.module or (row.kernel if row.precision == "none" else _ELSEWHERE)
-        costs[key] = costs.get(key, 0.0) + row.total
+        costs[_key(row)] = costs.get(_key(row), 0.0) + row.total
     return costs
 
 
+def _key(row: Operator) -> str:
+    """What a row is counted under: the user's module, or what is known of it instead."""
+    if row.module is not None:
+        return row.module or _ROOT
+    if not is_kernel(row):
+        return row.kernel
+    return _LAYOUT if row.unassigned == BORDER else _ELSEWHERE
+
+
 def _kernel(run: Run, module: str) -> str:
-    return next((row.kernel.partition(" #")[0] for row in _rows(run) if row.module == module), "")
+    """The dearest kernel of a module."""
+    rows = [row for row in _rows(run) if row.module is not None and _key(row) == module]
+    dearest = max(rows, key=lambda row: row.total, default=None)
+    return "" if dearest is None else dearest.kernel.partition(" #")[0]
 
 
 def _own(run: Run) -> Section:
@@ -119,7 +131,8 @@ def _own(run: Run) -> Section:
     cells = tuple(
         (
             row.kernel,
-            row.module or "",
+            "" if row.module is None else row.module or _ROOT,
+            "" if row.shape is None else "x".join(map(str, row.shape)) or "scalar",
             "" if row.precision == "none" else row.precision,
             format_cost(row.total, row.unit),
             f"{row.total / whole:.1%}",
@@ -127,7 +140,9 @@ def _own(run: Run) -> Section:
         for row in dearest
     )
     title = f"{run.artifact.name}.{run.artifact.recipe}: operators ({len(dearest)} dearest of {len(rows)})"
-    return Section(title, (_sentence(run),), ("operator", "module", "precision", "cost", "share"), cells)
+    return Section(
+        title, (_sentence(run),), ("operator", "module", "output", "precision", "cost", "share"), cells
+    )
 
 
 def _sentence(run: Run) -> str:
@@ -137,4 +152,11 @@ def _sentence(run: Run) -> str:
     untraced = ""
     if latency is not None and latency.values:
         untraced = f", {format_quantity(summarize(latency.values).median, latency.unit)} untraced"
-    return f"{run.artifact.recipe}: one traced inference is {whole}{untraced}; the difference is the tracing."
+    unknown = "".join(
+        f" The modules of {count} kernels are not known: {why}."
+        for why, count in tell_unassigned(rows).items()
+    )
+    return (
+        f"{run.artifact.recipe}: one traced inference is {whole}{untraced}; the difference is the tracing."
+        f"{unknown}"
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from edgeq.report.accuracy import accuracy_sections
+from edgeq.report.delegation import left_out, tell_cost, tell_macs, tell_nodes
 from edgeq.report.distribution import distribution_sections
 from edgeq.report.during import tell_during
 from edgeq.report.energy import energy_sections
@@ -176,7 +177,9 @@ def _quantities(runs: Sequence[Run]) -> list[Quantity]:
             where = "host .pte" if rung == "host" else "device .pte" if rung == "device" else rung
             rows.append((f"{metric}, {where}", _metric(rung, metric)))
     rows += [
-        ("nodes delegated", _delegated),
+        ("delegated, by nodes", lambda run: Figure(tell_nodes(run.artifact.delegation))),
+        ("delegated, by multiply-accumulates", lambda run: Figure(tell_macs(run.artifact.delegation))),
+        (f"delegated, by {'instructions' if counts_instructions(runs) else 'time'} of kernels", _by_cost),
         ("outputs as the reference", _outputs),
         ("SQNR against the reference", lambda run: _check(run, "sqnr_db", "{:.1f} dB", "equal to the bit")),
         (
@@ -244,12 +247,8 @@ def _metric(rung: str, metric: str) -> Callable[[Run], Figure]:
     return figure
 
 
-def _delegated(run: Run) -> Figure:
-    delegation = run.artifact.delegation
-    if delegation is None:
-        return Figure("unknown: made elsewhere")
-    share = delegation.delegated / delegation.total if delegation.total else 0.0
-    return Figure(f"{delegation.delegated} of {delegation.total} ({share:.0%})")
+def _by_cost(run: Run) -> Figure:
+    return Figure(tell_cost(run))
 
 
 def _outputs(run: Run) -> Figure:
@@ -266,19 +265,6 @@ def _check(run: Run, field: str, form: str, none: str) -> Figure:
         return Figure("not measured")
     value = getattr(run.outputs, field)
     return Figure(none if value is None else form.format(value))
-
-
-def left_out(runs: Sequence[Run]) -> list[Section]:
-    """Operators that the delegate did not take, and why, for each run that has some."""
-    sections = []
-    for run in runs:
-        delegation = run.artifact.delegation
-        if delegation is None or not delegation.left_out:
-            continue
-        rows = tuple((left.op, str(left.count), left.reason) for left in delegation.left_out)
-        title = f"{run.artifact.name}.{run.artifact.recipe}: operators left out of the delegate"
-        sections.append(Section(title, (), ("operator", "nodes", "why"), rows))
-    return sections
 
 
 def notes(runs: Sequence[Run]) -> list[Section]:

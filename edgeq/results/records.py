@@ -49,20 +49,23 @@ class Reading(Record, omit_defaults=True, frozen=True, kw_only=True):
 Metrics = dict[str, float | str]
 
 
-class LeftOut(Record, frozen=True, kw_only=True):
-    """Operators of one kind that the delegate did not take, and why."""
+class LeftOut(Record, omit_defaults=True, frozen=True, kw_only=True):
+    """Operators of one kind in the user's `modules` that the delegate did not take, why, and the remedy."""
 
     op: str
     count: int
     reason: str
+    remedy: str = ""
+    modules: tuple[str, ...] = ()
 
 
 class Delegation(Record, frozen=True, kw_only=True):
-    """How much of the graph runs in the delegate: call nodes, delegated and in total."""
+    """How much runs in the delegate: call nodes, and multiply-accumulates (None by an older edgeq)."""
 
     delegated: int
     total: int
     left_out: tuple[LeftOut, ...] = ()
+    macs: tuple[int, int] | None = None  # delegated and in total
 
 
 class Closeness(Record, omit_defaults=True, frozen=True, kw_only=True):
@@ -218,10 +221,11 @@ class Memory(Record, frozen=True, kw_only=True):
     pss_peak: int | Missing = _ONLY_ASKED
 
 
-class Operator(Record, frozen=True, kw_only=True):
+class Operator(Record, omit_defaults=True, frozen=True, kw_only=True):
     """One operator or kernel, over `count` calls in one inference; `total` in `unit`.
 
-    `module` is the user's module path, or None when the runtime does not tell.
+    `module` is the user's module path, empty for the root; None when it is not known, for the reason in
+    `unassigned`. `shape` is that of the output, where the module is known.
     """
 
     name: str
@@ -232,6 +236,8 @@ class Operator(Record, frozen=True, kw_only=True):
     count: int
     total: float
     unit: Unit
+    shape: tuple[int, ...] | None = None
+    unassigned: str = ""
 
 
 class OutputCheck(Record, omit_defaults=True, frozen=True, kw_only=True):

@@ -5,10 +5,14 @@ from pathlib import Path
 from hostile import TEXTS, make_hostile
 from msgspec.structs import replace
 from odd_runs import FAILED, on_hardware, pair
+from programs import make_graph
 from runs import make_run
 
+from edgeq.report.delegation import left_out_section
 from edgeq.report.html.page import write_html
+from edgeq.report.html.program import render_program
 from edgeq.report.html.site import write_site
+from edgeq.report.section import Section
 
 
 def write_pages(folder: Path) -> dict[str, Path]:
@@ -26,8 +30,14 @@ def write_pages(folder: Path) -> dict[str, Path]:
         "hostile comparison": hostile,
     }
     pages = {name: folder / f"{name}.html" for name in devices}
+    graphs = {make_run().artifact.sha256: make_graph()}
     for name, runs in devices.items():
-        write_html(pages[name], runs)
+        write_html(pages[name], runs, graphs)
+    for name, text in {"program": "stem.conv", "hostile program": " ".join(TEXTS)}.items():
+        pages[name] = folder / f"{name}.html"
+        facts = Section("What it is", (text,), ("fact", ""), (("program", text),))
+        left = left_out_section(text, make_run().artifact.delegation)
+        pages[name].write_text(render_program(text, facts, [left], make_graph(text)))
     over_time = [
         replace(run, id=f"{day:02d}{run.artifact.recipe}", created=f"2026-11-{day:02d}T12:00:00+00:00")
         for day in range(1, 17)

@@ -11,6 +11,8 @@ NAMES = (
     "hostile",
     "comparison",
     "hostile comparison",
+    "program",
+    "hostile program",
     "site index",
     "site list",
     *(
@@ -39,7 +41,7 @@ def test_axe_finds_nothing(chromium, pages, name):
         assert chromium.violations() == []
 
 
-@pytest.mark.parametrize("name", ["device", "comparison", "hostile", "site comparisons"])
+@pytest.mark.parametrize("name", ["device", "comparison", "hostile", "program", "site comparisons"])
 def test_a_page_prints_in_black_on_white_and_fits_the_paper(chromium, pages, name):
     # A4 between margins of 14 mm, at 96 pixels an inch.
     chromium.open(pages[name], width=688, scheme="dark", media="print")
@@ -75,7 +77,8 @@ def test_text_in_a_figure_is_legible_on_a_phone(chromium, pages):
 
 
 def test_no_text_leaves_its_figure(chromium, pages):
-    for name in ("device", "hardware", "comparison", "hostile", "site comparisons"):
+    names = ("device", "hardware", "comparison", "hostile", "program", "hostile program", "site comparisons")
+    for name in names:
         chromium.open(pages[name], width=360)
         outside = chromium.ask(
             "[...document.querySelectorAll('svg text')].filter(e => {"
@@ -85,6 +88,19 @@ def test_no_text_leaves_its_figure(chromium, pages):
             "}).map(e => e.textContent)"
         )
         assert outside == [], name
+
+
+def test_the_graph_is_closed_until_it_is_asked_for_and_says_why_an_operator_was_left_out(chromium, pages):
+    chromium.open(pages["device"])
+    (details,) = chromium.driver.find_elements(By.TAG_NAME, "details")
+    assert not details.find_element(By.TAG_NAME, "svg").is_displayed()
+    details.find_element(By.TAG_NAME, "summary").click()
+    assert details.find_element(By.TAG_NAME, "svg").is_displayed()
+    assert chromium.violations() == []
+    titles = chromium.ask("[...document.querySelectorAll('details svg title')].map(e => e.textContent)")
+    (left,) = (title for title in titles if "Left to portable kernels" in title)
+    assert "aten.mean.dim in head" in left
+    assert "Remedy: add 'global-mean'" in left
 
 
 def test_a_filter_leaves_the_rows_that_fit(chromium, pages):

@@ -39,7 +39,7 @@ def quantize(recipe="int8"):
     with torch.no_grad():
         eager = np.concatenate([subject.module(*sample).numpy() for sample in samples])
         got = np.concatenate([converted(*sample).numpy() for sample in samples])
-    lowered = lower_program(trace_program(converted, subject.args, subject), subject)
+    lowered = lower_program(trace_program(converted, subject.args, subject), subject, ())
     return sqnr_db(eager, got), lowered
 
 

@@ -12,7 +12,8 @@ from edgeq.compile.recipe import REWRITES, extend_recipe
 from edgeq.compile.rewrite import _FUNCTIONS, rewrite_program
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program
-from edgeq.errors import ExportError
+from edgeq.errors import ExportError, GateFailed
+from edgeq.results.delegation import require_delegation
 
 SHAPE = (1, 3, 8, 8)
 
@@ -249,7 +250,12 @@ def test_network_that_ends_in_a_global_mean_is_one_delegate_by_default():
     assert made.manifest.delegation.left_out == ()
     plain = export(workload, extend_recipe("int8", name="plain", rewrites=()))
     assert plain.manifest.rewrites == {}
-    assert [each.op for each in plain.manifest.delegation.left_out] == ["aten.mean.dim"]
+    assert [(each.op, each.remedy) for each in plain.manifest.delegation.left_out] == [
+        ("aten.mean.dim", "add 'global-mean' to the recipe's `rewrites`")
+    ]
+    require_delegation("net", made.manifest.delegation, 1.0)
+    with pytest.raises(GateFailed, match="by nodes it is"):
+        require_delegation("net", plain.manifest.delegation, 1.0)
     np.testing.assert_equal(made.manifest.weights_sha256, plain.manifest.weights_sha256)
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from runs import DEVICE, make_run
 
 from edgeq.artifact import (
+    GRAPH,
     INPUTS,
     MANIFEST,
     OUTPUTS,
@@ -35,6 +36,7 @@ def make_folder(path, *, recipe="int8", name="digits", size=20_000, **changes):
     (path / PROGRAM).write_bytes(random.Random(recipe).randbytes(size))
     write_samples(path / INPUTS, [(np.zeros(IMAGES.shape, np.float32),)])
     write_samples(path / OUTPUTS, [(np.zeros(SCORES.shape, np.float32),)])
+    (path / GRAPH).write_bytes(b"{}")
     manifest = Manifest(
         name=name,
         workload="digits",
@@ -42,6 +44,7 @@ def make_folder(path, *, recipe="int8", name="digits", size=20_000, **changes):
         versions={"torch": "2.13.0", "executorch": "1.5.1"},
         program_sha256=file_sha256(path / PROGRAM),
         program_bytes=size,
+        graph_sha256=file_sha256(path / GRAPH),
         weights_sha256="00" * 32,
         inputs=(IMAGES,),
         outputs=(SCORES,),

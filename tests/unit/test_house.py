@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "edgeq"
 
 GROUND = {"errors", "units", "plain", "cache"}
+FORMATS = {"artifact", "flatbuffer", "graph"}
+RECORDS = {"results.records", "results.diagnosis"}
 # Part of edgeq: the parts that it may import. A part is a module at the top, a folder, or one module of a
 # folder. The longest matching name counts.
 ARROWS: dict[str, set[str]] = {
@@ -24,27 +26,22 @@ ARROWS: dict[str, set[str]] = {
     # What compile/ finds in a model and report/ shows: a document, and rules on it.
     "results.diagnosis": {*GROUND, "results.records", "results.diagnosis"},
     "results": {*GROUND, "results"},
-    "artifact": {*GROUND, "results.records"},
+    "flatbuffer": set(),
+    "graph": {"results.records"},
+    "artifact": {*GROUND, "graph", "results.records"},
     "agreement": {"artifact", "results.records"},
     "devices": {*GROUND, "artifact", "results.records", "devices"},
     "runner": {*GROUND, "artifact", "results.records", "devices", "runner"},
-    "measure": {*GROUND, "agreement", "artifact", "results", "devices", "runner", "measure"},
-    "report": {*GROUND, "results", "report"},
+    "measure": {*GROUND, *FORMATS, "agreement", "results", "devices", "runner", "measure"},
+    "report": {*GROUND, "graph", "results", "report"},
     "package": {*GROUND, "artifact", "results", "report", "package"},
     "workload": {*GROUND, "artifact", "results.records", "workload"},
-    "compile": {
-        *GROUND,
-        "agreement",
-        "artifact",
-        "results.records",
-        "results.diagnosis",
-        "workload",
-        "compile",
-    },
+    "compile": {*GROUND, *FORMATS, "agreement", *RECORDS, "workload", "compile"},
     "__main__": {"cli"},
     "cli": {
         *GROUND,
         "artifact",
+        "graph",
         "results",
         "devices",
         "runner",

@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from msgspec.structs import replace
 from torch.fx import Node
 
 from edgeq.compile.calibrate import Progress
 from edgeq.compile.diagnosis.study import Study, Trial, judge, simulate
-from edgeq.compile.layers import Call, Layer, find_layers
+from edgeq.compile.layers import Layer, count_macs, find_layers
 from edgeq.compile.overrides import paths_of
 from edgeq.compile.quantize import insert_observers
 from edgeq.compile.quantizer import own_inputs
@@ -181,44 +180,27 @@ def list_parts(study: Study) -> list[Part]:
     prepared = insert_observers(order.program, order.plan)
     quantized = {node.name for node in prepared.graph.nodes if own_inputs(node)}
     layers = {
-        call.node: (layer, call)
-        for layer in find_layers(order.program)
-        if layer.multiplies
-        for call in layer.calls
+        call.node: layer for layer in find_layers(order.program) if layer.multiplies for call in layer.calls
     }
     parts: dict[Override, Part] = {}
     for node in order.program.graph.nodes:
         if node.name not in quantized:
             continue
-        part = _part_of(node, *layers.get(node.name, (None, None)))
+        part = _part_of(node, layers.get(node.name))
         # The layers of one module, as those of an unrolled loop, are one part.
         macs = part.macs + (parts[part.override].macs if part.override in parts else 0)
         parts[part.override] = Part(part.module, part.kind, part.override, macs)
     return list(parts.values())
 
 
-def _part_of(node: Node, layer: Layer | None, call: Call | None) -> Part:
-    if layer is not None and call is not None:
+def _part_of(node: Node, layer: Layer | None) -> Part:
+    if layer is not None:
         override = Override(module=layer.module, precision="fp32")
-        return Part(layer.module, layer.kind, override, _count_macs(node, layer, call))
+        return Part(layer.module, layer.kind, override, count_macs(node))
     kind = str(node.target).removeprefix("aten.").partition(".")[0]
     paths = paths_of(node)
     module = paths[-1] if paths else ""
     return Part(module, kind, Override(module=module or None, operator=kind, precision="fp32"), 0)
-
-
-def _count_macs(node: Node, layer: Layer, call: Call) -> int:
-    """Multiply-accumulates of a call: each weight is used once for each place of the output.
-
-    A transposed convolution uses it once for each place of the input.
-    """
-    is_transposed = layer.kind.startswith("conv_transpose")
-    counted = node.all_input_nodes[0] if is_transposed else node
-    value = counted.meta.get("val")
-    if not isinstance(value, torch.Tensor):
-        return 0
-    macs: int = value.numel() * call.fan
-    return macs
 
 
 def _decibels(trial: Trial | Missing) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from edgeq.report.delegation import tell_nodes
 from edgeq.report.html.verdict import label_runs
 from edgeq.report.policy import describe_policy
 from edgeq.report.section import Section
@@ -38,15 +39,6 @@ def _outputs(run: Run) -> str:
     return f"{'within' if check.within else 'OUTSIDE'} the bound ({check.bound}): {sqnr}"
 
 
-def _delegation(run: Run) -> str:
-    delegation = run.artifact.delegation
-    return (
-        "unknown: made elsewhere"
-        if delegation is None
-        else f"{delegation.delegated} of {delegation.total} nodes"
-    )
-
-
 _FACTS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("run", lambda run: run.id),
     ("measured at", lambda run: run.created),
@@ -55,7 +47,7 @@ _FACTS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("program file", lambda run: format_quantity(run.artifact.bytes, "B")),
     ("ExecuTorch", lambda run: run.artifact.executorch or "unknown: made elsewhere"),
     ("PyTorch", lambda run: run.artifact.torch or "unknown: made elsewhere"),
-    ("delegated", _delegation),
+    ("delegated, by nodes", lambda run: tell_nodes(run.artifact.delegation)),
     ("device", _device(lambda run: run.device.profile if run.device else "")),
     ("device is", _device(_kind)),
     ("core", _device(lambda run: f"{run.device.cpu}, {run.device.arch}" if run.device else "")),

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from edgeq.cache import write_atomic
 from edgeq.plain import printable
 from edgeq.report.accuracy import accuracy_sections
+from edgeq.report.delegation import left_out
 from edgeq.report.distribution import distribution_sections
 from edgeq.report.energy import energy_sections
 from edgeq.report.html.across import DeviceComparison, compare_devices
@@ -17,6 +18,7 @@ from edgeq.report.html.certificate import certify
 from edgeq.report.html.course import draw_course
 from edgeq.report.html.figures import draw_latency
 from edgeq.report.html.parts import draw_parts, operators
+from edgeq.report.html.program import Graphs, ProgramPart, program_parts
 from edgeq.report.html.svg import Picture
 from edgeq.report.html.tradeoff import draw_tradeoffs
 from edgeq.report.html.verdict import Verdict, find_base, judge
@@ -31,7 +33,6 @@ from edgeq.report.sections import (
     describe_device,
     group_by_artifact,
     group_by_device,
-    left_out,
     notes,
 )
 from edgeq.report.sustained import sustained_sections
@@ -48,19 +49,23 @@ class ArtifactPart:
     operator_pictures: tuple[Picture, ...]
     operator_tables: tuple[Section, ...]
     tables: tuple[Section, ...]
+    programs: tuple[ProgramPart, ...]
 
 
-def write_html(path: Path, runs: Sequence[Run]) -> None:
+def write_html(path: Path, runs: Sequence[Run], graphs: Graphs | None = None) -> None:
     """Write the page of `runs` to `path`, whole.
 
     Raises:
         ValueError: no runs.
     """
-    write_atomic(path, render_html(runs).encode())
+    write_atomic(path, render_html(runs, graphs).encode())
 
 
-def render_html(runs: Sequence[Run]) -> str:
+def render_html(runs: Sequence[Run], graphs: Graphs | None = None) -> str:
     """The page of `runs`: of one device, or a comparison when they are of several.
+
+    A Run holds no graph of its program, which is in the artifact: those that are at hand, by the SHA-256 of
+    the program, are shown on the page of a device.
 
     Raises:
         ValueError: no runs.
@@ -80,7 +85,8 @@ def render_html(runs: Sequence[Run]) -> str:
         clock=clock_sentence(runs),
         badge=clock_badge(runs),
         parts=[
-            describe_artifact(f"a{index}", name, same) for index, (name, same) in enumerate(groups.items())
+            describe_artifact(f"a{index}", name, same, graphs)
+            for index, (name, same) in enumerate(groups.items())
         ],
         pairings=paired_sections(runs),
         notes=notes(runs),
@@ -88,7 +94,7 @@ def render_html(runs: Sequence[Run]) -> str:
     )
 
 
-def describe_artifact(key: str, name: str, runs: Sequence[Run]) -> ArtifactPart:
+def describe_artifact(key: str, name: str, runs: Sequence[Run], graphs: Graphs | None = None) -> ArtifactPart:
     """Everything that a page shows of one artifact on one device, the base recipe first."""
     base = find_base(runs)
     ordered = [base, *(run for run in runs if run is not base)]
@@ -112,6 +118,7 @@ def describe_artifact(key: str, name: str, runs: Sequence[Run]) -> ArtifactPart:
             *left_out(ordered),
             certify(ordered),
         ),
+        tuple(program_parts(ordered, graphs or {})),
     )
 
 

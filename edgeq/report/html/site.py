@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from edgeq.cache import staging
 from edgeq.errors import InputError
+from edgeq.report.delegation import left_out
 from edgeq.report.html.across import newest_of_each_recipe
 from edgeq.report.html.certificate import certify
 from edgeq.report.html.figures import latency
@@ -36,7 +37,6 @@ from edgeq.report.sections import (
     describe_device,
     group_by_artifact,
     group_by_device,
-    left_out,
     report_sections,
 )
 from edgeq.results.records import Run, encode_report
