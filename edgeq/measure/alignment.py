@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from edgeq.graph import Delegate, Kernel, Node, ProgramGraph
 from edgeq.measure.etdump import Event
-from edgeq.results.kernels import BORDER, WEIGHTED
+from edgeq.results.kernels import ADDED, WEIGHTED
 
 NO_GRAPH = "the artifact holds no graph: export it again with this edgeq"
 _DELEGATE, _NATIVE = "DELEGATE_CALL", "native_call_"
@@ -114,7 +114,7 @@ def _align(names: Sequence[str], delegate: Delegate, nodes: Sequence[Node]) -> l
 
 
 def _place(kernel: Kernel, nodes: Sequence[Node]) -> Place:
-    return Place(None, BORDER) if kernel.node is None else Place(nodes[kernel.node])
+    return Place(None, ADDED) if kernel.node is None else Place(nodes[kernel.node])
 
 
 def _weighted_only(names: Sequence[str], delegate: Delegate, nodes: Sequence[Node], why: str) -> list[Place]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from edgeq.report.section import Section
 from edgeq.results.blame import RESOLUTION
-from edgeq.results.kernels import BORDER, is_kernel, tell_unassigned, weighted_modules
+from edgeq.results.kernels import ADDED, is_kernel, tell_unassigned, weighted_modules
 from edgeq.results.records import Missing, Operator, Run, Unit
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity, format_ratio
 
 _MOST = 12
-_ROOT, _LAYOUT = "the model itself", "changes of layout and type"
+_ROOT, _ADDED_PART = "the model itself", "kernels that ExecuTorch adds"
 _ELSEWHERE = "operators without a known module"
 # Under five steps of the kernels' clock a ratio means nothing.
 _LEAST_STEPS = 5
@@ -114,7 +114,7 @@ def _key(row: Operator) -> str:
         return row.module or _ROOT
     if not is_kernel(row):
         return row.kernel
-    return _LAYOUT if row.unassigned == BORDER else _ELSEWHERE
+    return _ADDED_PART if row.unassigned == ADDED else _ELSEWHERE
 
 
 def _kernel(run: Run, module: str) -> str:

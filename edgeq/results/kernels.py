@@ -1,4 +1,4 @@
-"""What the rows of a traced inference are: kernels of layers, of borders, or what is spent around kernels."""
+"""What the rows of a traced inference are: kernels of a module, added kernels, or what is around kernels."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from edgeq.results.records import Operator
 # Names of XNNPACK's kernels that hold a layer's weights.
 WEIGHTED = ("Convolution", "Deconvolution", "Fully Connected")
 
-# Why a kernel at the border of a delegate has no module.
-BORDER = "ExecuTorch adds it where a delegate needs another layout or type"
+# Why a kernel that no node of the graph stands for has no module.
+ADDED = "ExecuTorch adds it, to change a layout or type or to join many tensors in steps"
 
 
 def is_kernel(row: Operator) -> bool:
@@ -22,9 +22,9 @@ def weighted_modules(rows: Sequence[Operator]) -> frozenset[str]:
 
 
 def tell_unassigned(rows: Sequence[Operator]) -> dict[str, int]:
-    """How many kernels have no module, by the reason; those at borders have none by their nature."""
+    """How many kernels have no module, by the reason; those that ExecuTorch adds have none."""
     counts: dict[str, int] = {}
     for row in rows:
-        if row.unassigned and row.unassigned != BORDER:
+        if row.unassigned and row.unassigned != ADDED:
             counts[row.unassigned] = counts.get(row.unassigned, 0) + 1
     return counts

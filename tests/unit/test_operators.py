@@ -141,6 +141,24 @@ def test_a_table_of_codes_stands_in_the_place_of_the_conversion_behind_it():
     ]
 
 
+DYNAMIC = "Fully Connected (NC, QD8, F32, QC8W) GEMM #1"
+
+
+@pytest.mark.parametrize("ran", [(DYNAMIC,), ("Convert (NC, F32, QD8) #1", DYNAMIC)])
+def test_a_dynamic_conversion_may_be_done_by_the_layer_that_reads_it(ran):
+    nodes = (
+        Node(kind="input", op="x", name="x"),
+        Node(kind="quantize", op="quantized_decomposed.choose_qparams.tensor", name="c", inputs=(0,)),
+        Node(kind="quantize", op="quantized_decomposed.quantize_per_tensor.tensor", name="q", inputs=(0, 1)),
+        Node(kind="operator", op="aten.linear.default", name="l", module="head", inputs=(2,)),
+    )
+    kernels = (Kernel(kind="Convert", node=2), Kernel(kind="FullyConnected", node=3))
+    delegate = Delegate(name="d", backend="XNNPACK", kernels=kernels)
+    rows = _rows(_traced(*ran, natives=()), ProgramGraph(nodes=nodes, delegates=(delegate,), tensors=()))
+    assert rows[ran[-1]] == ("head", ())
+    assert all(module is not None for module, _ in rows.values())
+
+
 def test_too_few_inferences_are_an_error():
     with pytest.raises(MeasurementError, match="holds 1 inferences, 2"):
         operator_table([_inference()], 2, 1.0, "insn", None)
