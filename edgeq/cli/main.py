@@ -23,6 +23,7 @@ class LazyGroup(click.Group):
     COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
         "run": ("edgeq.cli.run", "Export a workload, bench it and write a report: the main job."),
         "export": ("edgeq.cli.export", "Turn a workload into artifacts, one for each recipe."),
+        "accuracy": ("edgeq.cli.accuracy", "Show what each step costs in accuracy; a gate on it."),
         "bench": ("edgeq.cli.bench", "Measure artifacts, or .pte files made elsewhere, on devices."),
         "sweep": ("edgeq.cli.sweep", "Find the threads and cores on which an artifact is fastest."),
         "energy": ("edgeq.cli.energy", "Give a run the energy that a bench meter recorded."),

@@ -106,8 +106,26 @@ def measure_on_devices(
             folder.mkdir(
                 parents=True, exist_ok=True
             )  # a place that cannot be written is told before the work
-    book = _Book(profiles, out, Store(order.store_path or default_store_path()), order.labels)
+    book = Book(profiles, out, Store(order.store_path or default_store_path()), order.labels)
     book.graphs = read_graphs([subject.artifact for subject in subjects])
+    measure_all(profiles, subjects, order.choices, order.terminal, book)
+    book.show(order)
+    if book.errors:
+        sys.exit(book.errors[0].exit_code)
+
+
+def measure_all(
+    profiles: Sequence[DeviceProfile],
+    subjects: Sequence[Subject],
+    choices: Choices,
+    terminal: Terminal,
+    book: "Book",
+) -> None:
+    """Measure all subjects on all devices in parallel; `book` keeps the runs and the errors.
+
+    Raises:
+        EdgeqError: nothing could be measured, because what was asked cannot be done.
+    """
     sessions = Sessions()
     with concurrent.futures.ThreadPoolExecutor(len(profiles)) as pool:
         jobs = [
@@ -115,9 +133,9 @@ def measure_on_devices(
                 sessions.measure_device,
                 profile,
                 subjects,
-                order.choices,
-                announce=_prefixed(order.terminal, profile.name),
-                progress=partial(order.terminal.progress, profile.name),
+                choices,
+                announce=_prefixed(terminal, profile.name),
+                progress=partial(terminal.progress, profile.name),
                 keep=partial(book.keep, profile.name),
             )
             for profile in profiles
@@ -131,18 +149,18 @@ def measure_on_devices(
         except BaseException:
             sessions.abort()
             raise
-    book.show(order)
-    if book.errors:
-        sys.exit(book.errors[0].exit_code)
 
 
-class _Book:
-    """The runs of one command by device: written and stored as they come, shown at the end."""
+class Book:
+    """The runs of one command by device: written and stored as they come, shown at the end.
+
+    `runs` has those of each device, `errors` what went wrong, told already.
+    """
 
     def __init__(
         self, profiles: Sequence[DeviceProfile], out: Path | None, store: Store, labels: dict[str, str]
     ) -> None:
-        self._runs: dict[str, list[Run]] = {profile.name: [] for profile in profiles}
+        self.runs: dict[str, list[Run]] = {profile.name: [] for profile in profiles}
         self._out = out
         self._store = store
         self._labels = labels
@@ -151,7 +169,7 @@ class _Book:
 
     def keep(self, name: str, outcome: Outcome) -> None:
         """Keep one Run of the device `name`: the report first, so that a broken store loses nothing."""
-        self._runs[name].append(outcome.run)
+        self.runs[name].append(outcome.run)
         if outcome.error is not None:
             self.fail(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
         if outcome.run.invalid:
@@ -159,7 +177,7 @@ class _Book:
             self.fail(MeasurementError(f"not valid: {reasons}", hint=_INVALID), f"{name}: ")
         if self._out is not None:
             try:
-                write_report(self._out / name, self._runs[name])
+                write_report(self._out / name, self.runs[name])
             except OSError as error:
                 self.fail(InputError(f"cannot write the report in {self._out / name}: {error.strerror}"))
         try:
@@ -167,18 +185,20 @@ class _Book:
         except StoreError as error:
             self.fail(error, "this run is in its report only: ")
 
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._store.close()
+
     def show(self, order: Order) -> None:
         """Print the tables and say where the reports are."""
-        self._store.close()
-        for runs in self._runs.values():
+        self.close()
+        for runs in self.runs.values():
             if runs:
                 click.echo(render_text(report_sections(runs)))
         if order.json_file is not None:
-            write_atomic(
-                order.json_file, encode_report([run for runs in self._runs.values() for run in runs])
-            )
+            write_atomic(order.json_file, encode_report([run for runs in self.runs.values() for run in runs]))
         if self._out is not None:
-            pages = write_pages(self._out, self._runs, self.graphs)
+            pages = write_pages(self._out, self.runs, self.graphs)
             order.terminal.announce(f"reports: {', '.join(map(str, pages))}, and report.md beside each")
 
     def fail(self, error: EdgeqError, label: str = "") -> None:

@@ -1,6 +1,6 @@
 """Runs a `.pte` on this machine through ExecuTorch's Python runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,15 @@ class HostProgram:
                     f"ExecuTorch's runtime on this machine failed: {error}\n  {said}".rstrip(),
                     hint="export it as fp32 to see whether the recipe is the cause",
                 ) from error
+
+    def bare(self) -> Callable[[Sequence[torch.Tensor]], list[torch.Tensor]]:
+        """The program without what `run` has around it, for timing; it has run before."""
+        method = self._method
+
+        def execute(leaves: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+            return list(method.execute(list(leaves)))
+
+        return execute
 
     def _load(self) -> None:
         # Imported here: the native library writes to stderr when it is loaded.

@@ -3,15 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from edgeq.report.section import Row, Section
-from edgeq.results.ladder import Step, list_scores, read_ladder, read_step
+from edgeq.results.ladder import AccuracyReport, Step, list_scores, read_device_step, read_ladder
 from edgeq.results.records import Closeness, Run
-
-RUNGS = {
-    "eager": "eager model",
-    "converted": "converted model",
-    "host": ".pte on the host",
-    "device": ".pte on the device",
-}
+from edgeq.results.stats import summarize
+from edgeq.units import format_quantity
 
 _SOURCES = {
     "evaluate": "the inputs that evaluate() asked about",
@@ -28,9 +23,7 @@ def accuracy_sections(runs: Sequence[Run]) -> list[Section]:
         accuracy = run.artifact.accuracy
         if "missing" in accuracy.eager and not accuracy.agreement:
             continue
-        place = run.device.profile if run.device is not None else ""
-        steps += read_ladder(run.artifact.recipe, accuracy)
-        steps.append(read_step(run.artifact.recipe, accuracy, "device", place))
+        steps += [*read_ladder(run.artifact.recipe, accuracy), read_device_step(run.artifact.recipe, run)]
     name = runs[0].artifact.name
     return [describe_ladder(f"{name}: accuracy, rung by rung", "recipe", steps)] if steps else []
 
@@ -38,22 +31,63 @@ def accuracy_sections(runs: Sequence[Run]) -> list[Section]:
 def describe_ladder(title: str, programs: str, steps: Sequence[Step]) -> Section:
     """`steps` as a table with a column `programs`, and what its numbers rest on."""
     metrics = list_metrics(steps)
-    header = [programs, "rung"]
-    for metric in metrics:
-        header += [metric, f"{metric} lost"]
-    header += ["SQNR", "largest error", "top-1 agreement", "samples"]
-    rows = tuple((step.program, name_rung(step), *tell_step(step, metrics)) for step in steps)
-    return Section(title, tuple(_explain(steps)), tuple(header), rows)
+    header = (programs, "rung", *_header(metrics))
+    rows = tuple((step.program, step.name, *tell_step(step, metrics)) for step in steps)
+    return Section(title, tuple(_explain(steps)), header, rows)
+
+
+def _header(metrics: Sequence[str]) -> Row:
+    columns = [column for metric in metrics for column in (metric, f"{metric} lost")]
+    return (*columns, "SQNR", "largest error", "top-1 agreement", "samples")
+
+
+def ladder_sections(report: AccuracyReport) -> list[Section]:
+    """All that `edgeq accuracy` found, as tables."""
+    title = f"{report.name}: accuracy, rung by rung"
+    sections = [describe_ladder(title, "program", report.steps)]
+    if report.references:
+        sections.append(_describe_references(report))
+    if report.judged:
+        failed = [each for each in report.judged if each.loss is None or not each.loss.within]
+        count = len(report.judged)
+        verdict = (
+            f"{len(failed)} of {count} losses are not within it"
+            if failed
+            else f"all {count} losses are within it"
+        )
+        sentence = f"Allowed is a loss of {report.drop} against the eager model: {verdict}."
+        sections.append(Section("Gate", (sentence,)))
+    return sections
+
+
+def _describe_references(report: AccuracyReport) -> Section:
+    """The eager-mode flow beside the programs, with the time that each takes on this host."""
+    steps = [reference.step for reference in report.references]
+    metrics = list_metrics(steps)
+    rows = tuple(
+        (each.step.program, *tell_step(each.step, metrics), _tell_times(each.times))
+        for each in report.references
+    )
+    return Section(
+        f"{report.name}: beside the eager-mode flow of torch.ao.quantization, on this host",
+        (
+            "A reference only: what this flow makes cannot be lowered to ExecuTorch, and runs on no device.",
+            "Host time is the median of single inferences of one sample on this machine: PyTorch's with one "
+            "thread, a program's with those that ExecuTorch takes. It says nothing of a device.",
+            *_explain_missing(steps),
+        ),
+        ("method", *_header(metrics), "host time"),
+        rows,
+    )
+
+
+def _tell_times(times: Sequence[float]) -> str:
+    return format_quantity(summarize(times).median, "s") if times else NOT_MEASURED
 
 
 def list_metrics(steps: Sequence[Step]) -> list[str]:
     """Every metric that a rung has a number of, in the order of their first mention."""
     return list(dict.fromkeys(metric for step in steps for metric in list_scores(step.metrics)))
-
-
-def name_rung(step: Step) -> str:
-    """A rung in words, with the device where it is one."""
-    return f".pte on {step.place}" if step.place else RUNGS.get(step.rung, step.rung)
 
 
 def tell_step(step: Step, metrics: Sequence[str]) -> Row:
@@ -96,9 +130,13 @@ def _explain(steps: Sequence[Step]) -> Iterator[str]:
             f"So many samples cannot rule out that top-1 drops by {1 - min(lows):.1%} "
             "on more data of their kind."
         )
+    yield from _explain_missing(steps)
+
+
+def _explain_missing(steps: Sequence[Step]) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for step in steps:
         if step.closeness is not None and step.closeness.missing is not None:
-            reasons.setdefault(step.closeness.missing, []).append(f"{step.program} {name_rung(step)}".strip())
+            reasons.setdefault(step.closeness.missing, []).append(f"{step.program} {step.name}".strip())
     for reason, places in reasons.items():
         yield f"Outputs not compared: {reason} ({', '.join(places)})."

@@ -2,10 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from edgeq.results.drop import Drop, Loss, find_lost
-from edgeq.results.records import Accuracy, Closeness, Metrics, Record
+from edgeq.results.records import Accuracy, Closeness, Metrics, Record, Run
 from edgeq.results.share import bound_share
 
+SCHEMA = 1
+
+_RUNGS = {
+    "eager": "eager model",
+    "converted": "converted model",
+    "host": ".pte on the host",
+    "device": ".pte on the device",
+}
 _UNKNOWN = "the edgeq that made it did not compare them"
 
 
@@ -30,6 +40,50 @@ class Step(Record, frozen=True, kw_only=True):
     closeness: Closeness | None = None
     interval: tuple[float, float] | None = None
 
+    @property
+    def name(self) -> str:
+        """The rung in words, with the device where it is one."""
+        return f".pte on {self.place}" if self.place else _RUNGS.get(self.rung, self.rung)
+
+
+class Judged(Record, frozen=True, kw_only=True):
+    """One metric on one rung under a gate: what was lost, or why nobody knows."""
+
+    program: str
+    rung: str
+    metric: str
+    loss: Loss | None = None
+    missing: str | None = None
+
+    def describe(self, drop: str) -> str:
+        """In words, for the one whom the gate stopped; `drop` as it was asked for."""
+        where = f"{self.program}, {self.rung}: {self.metric}"
+        if self.loss is None:
+            return f"{where} is missing: {self.missing}"
+        loss = self.loss
+        return (
+            f"{where} lost {loss.lost:.4g} ({loss.reference:.4g} to {loss.value:.4g}); "
+            f"{loss.allowed:.4g} is allowed ({drop})"
+        )
+
+
+class Reference(Record, frozen=True, kw_only=True):
+    """Another way to run the model on this host: what it answers, and `times` of inferences in seconds."""
+
+    step: Step
+    times: tuple[float, ...]
+
+
+class AccuracyReport(Record, frozen=True, kw_only=True):
+    """All that `edgeq accuracy` found; `drop` is None without a gate."""
+
+    schema: int = SCHEMA
+    name: str
+    steps: tuple[Step, ...]
+    drop: str | None = None
+    judged: tuple[Judged, ...] = ()
+    references: tuple[Reference, ...] = ()
+
 
 def read_ladder(program: str, accuracy: Accuracy) -> tuple[Step, ...]:
     """The rungs that lie on this machine."""
@@ -42,6 +96,17 @@ def read_step(program: str, accuracy: Accuracy, rung: str, place: str = "") -> S
     metrics: Metrics = getattr(accuracy, rung)
     closeness = accuracy.agreement.get(rung, Closeness(missing=str(metrics.get("missing", _UNKNOWN))))
     return place_beside(accuracy.eager, metrics, closeness, program=program, rung=rung, place=place)
+
+
+def read_device_step(program: str, run: Run) -> Step:
+    """The rung that `run` climbed; why it did not, when it failed."""
+    accuracy = run.artifact.accuracy
+    if run.error is not None and "device" not in accuracy.agreement:
+        accuracy = replace(accuracy, device={"missing": f"the run failed: {run.error.message}"})
+    device = run.device
+    emulated = " (emulated)" if device is not None and device.kind == "emulated" else ""
+    place = "a device that was not reached" if device is None else f"{device.profile}{emulated}"
+    return read_step(program, accuracy, "device", place)
 
 
 def place_beside(
@@ -66,8 +131,8 @@ def list_scores(metrics: Metrics) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
-def judge_ladder(steps: Sequence[Step], drop: Drop) -> Iterator[tuple[Step, Loss | str]]:
-    """Every metric of the eager model on every other rung: its loss, or in words why there is none.
+def judge_ladder(steps: Sequence[Step], drop: Drop) -> Iterator[Judged]:
+    """Every metric of the eager model on every other rung: its loss, or why there is none.
 
     Raises:
         InputError: the drop is as large as a metric.
@@ -79,9 +144,12 @@ def judge_ladder(steps: Sequence[Step], drop: Drop) -> Iterator[tuple[Step, Loss
         now = list_scores(step.metrics)
         for metric, reference in eager[step.program].items():
             if metric in now:
-                yield step, drop.judge(metric, reference, now[metric])
-            else:
-                yield (
-                    step,
-                    f"{metric} is missing: {step.metrics.get('missing', 'evaluate() did not give it')}",
+                yield Judged(
+                    program=step.program,
+                    rung=step.name,
+                    metric=metric,
+                    loss=drop.judge(metric, reference, now[metric]),
                 )
+            else:
+                reason = str(step.metrics.get("missing", "evaluate() did not give it"))
+                yield Judged(program=step.program, rung=step.name, metric=metric, missing=reason)

@@ -41,20 +41,20 @@ def test_agreement_has_the_interval_of_its_samples():
 
 
 def test_gate_names_what_was_lost_and_refuses_what_it_cannot_see():
-    found = {
-        (step.rung, loss.metric if not isinstance(loss, str) else loss): loss
-        for step, loss in judge_ladder(steps(), parse_drop("0.03"))
-    }
-    assert found["host", "top1"].within
-    assert found["converted", "val_loss"].within
-    assert ("host", "val_loss is missing: evaluate() did not give it") in found
-    assert ("device", "top1 is missing: the device failed") in found
-    tight = dict.fromkeys(
-        step.rung
-        for step, loss in judge_ladder(steps(), parse_drop("0.015"))
-        if not isinstance(loss, str) and not loss.within
+    found = {(each.rung, each.metric): each for each in judge_ladder(steps(), parse_drop("0.03"))}
+    assert found[".pte on the host", "top1"].loss.within
+    assert found["converted model", "val_loss"].loss.within
+    assert found[".pte on the host", "val_loss"].missing == "evaluate() did not give it"
+    assert (
+        found[".pte on pi5", "top1"].describe("1%") == "int8, .pte on pi5: top1 is missing: the device failed"
     )
-    assert list(tight) == ["converted", "host"]
+    tight = [
+        each for each in judge_ladder(steps(), parse_drop("0.015")) if each.loss and not each.loss.within
+    ]
+    assert [each.rung for each in tight] == ["converted model", ".pte on the host"]
+    assert tight[1].describe("0.015") == (
+        "int8, .pte on the host: top1 lost 0.02 (0.98 to 0.96); 0.015 is allowed (0.015)"
+    )
 
 
 def test_report_shows_each_rung_with_its_loss_and_says_how_much_the_samples_can_hide():
@@ -65,7 +65,7 @@ def test_report_shows_each_rung_with_its_loss_and_says_how_much_the_samples_can_
     row = next(line for line in text.splitlines() if "converted model  " in line)
     for cell in ("0.9900", "-0.0100", "27.9 dB", "100.00% (98.9% to 100.0%)"):
         assert cell in row
-    assert "Outputs not compared: the device failed (int8 .pte on virt-pi5)." in text
+    assert "Outputs not compared: the device failed (int8 .pte on virt-pi5 (emulated))." in text
 
 
 def test_run_without_any_accuracy_has_no_such_table():
