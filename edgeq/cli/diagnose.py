@@ -13,7 +13,7 @@ from edgeq.errors import GateFailed, InputError
 if TYPE_CHECKING:
     from edgeq.results.diagnosis.document import Diagnosis
 
-DOCUMENT = "diagnosis.json"
+DOCUMENT, PAGE = "diagnosis.json", "diagnosis.html"
 
 
 @click.command()
@@ -43,7 +43,9 @@ DOCUMENT = "diagnosis.json"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a recipe that leaves them in FP32 here (.toml).",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the document here.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write the document and a page here."
+)
 @click.option("--json", "as_json", is_flag=True, help="The document instead of text.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 def diagnose(
@@ -76,7 +78,10 @@ def diagnose(
     bounds: _Bounds = {"samples": inputs, "trials": trials, "seconds": seconds, "evaluate": evaluate}
     found = _find(workload, recipe, (target_db, worst), bounds, terminal)
     if out is not None:
+        from edgeq.report.html.diagnosis import write_diagnosis
+
         write_atomic(out / DOCUMENT, encode_diagnosis(found))
+        write_diagnosis(out / PAGE, found)
         terminal.announce(f"written to {out}")
     if as_json:
         click.echo(encode_diagnosis(found).decode(), nl=False)

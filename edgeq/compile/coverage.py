@@ -187,11 +187,12 @@ def _observed(prepared: GraphModule) -> list[_Tensor]:
         # Activations are affine; what is symmetric is a weight that is computed at each inference.
         if observer.qscheme != torch.per_tensor_affine:
             continue
-        tensors.setdefault(id(observer), _Tensor(*_name(source), observer))
+        tensors.setdefault(id(observer), _Tensor(*name_tensor(source), observer))
     return list(tensors.values())
 
 
-def _name(source: Node) -> tuple[str, str]:
+def name_tensor(source: Node) -> tuple[str, str]:
+    """The user's module that gives a tensor, and the operator; `input NAME` and nothing for an input."""
     if source.op == "placeholder":
         return f"input {source.target}", ""
     operator = str(source.target).removeprefix("aten.").partition(".")[0]

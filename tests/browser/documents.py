@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from diagnoses import make_diagnosis, make_hostile_diagnosis
 from hostile import TEXTS, make_hostile
 from msgspec.structs import replace
 from odd_runs import FAILED, on_hardware, pair
@@ -9,6 +10,7 @@ from programs import make_graph
 from runs import make_run
 
 from edgeq.report.delegation import left_out_section
+from edgeq.report.html.diagnosis import write_diagnosis
 from edgeq.report.html.page import write_html
 from edgeq.report.html.program import render_program
 from edgeq.report.html.site import write_site
@@ -38,6 +40,12 @@ def write_pages(folder: Path) -> dict[str, Path]:
         facts = Section("What it is", (text,), ("fact", ""), (("program", text),))
         left = left_out_section(text, make_run().artifact.delegation)
         pages[name].write_text(render_program(text, facts, [left], make_graph(text)))
+    for name, diagnosis in (
+        ("diagnosis", make_diagnosis()),
+        ("hostile diagnosis", make_hostile_diagnosis()),
+    ):
+        pages[name] = folder / f"{name}.html"
+        write_diagnosis(pages[name], diagnosis)
     over_time = [
         replace(run, id=f"{day:02d}{run.artifact.recipe}", created=f"2026-11-{day:02d}T12:00:00+00:00")
         for day in range(1, 17)

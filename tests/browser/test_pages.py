@@ -13,6 +13,8 @@ NAMES = (
     "hostile comparison",
     "program",
     "hostile program",
+    "diagnosis",
+    "hostile diagnosis",
     "site index",
     "site list",
     *(
@@ -77,7 +79,17 @@ def test_text_in_a_figure_is_legible_on_a_phone(chromium, pages):
 
 
 def test_no_text_leaves_its_figure(chromium, pages):
-    names = ("device", "hardware", "comparison", "hostile", "program", "hostile program", "site comparisons")
+    names = (
+        "device",
+        "hardware",
+        "comparison",
+        "hostile",
+        "program",
+        "hostile program",
+        "diagnosis",
+        "hostile diagnosis",
+        "site comparisons",
+    )
     for name in names:
         chromium.open(pages[name], width=360)
         outside = chromium.ask(

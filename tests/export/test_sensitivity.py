@@ -68,6 +68,8 @@ def test_the_layer_with_the_outlier_weights_is_the_worst_by_both_trials(per_tens
     worst = found.layers[0]
     assert (worst.module, worst.kind) == ("wide", "conv2d")
     assert found.gain_db(worst) > 3
+    # Each was quantized, also the one with a ReLU behind it.
+    assert all(layer.alone.closeness.sqnr_db for layer in found.layers)
     assert worst.alone.sqnr_db == min(layer.alone.sqnr_db for layer in found.layers)
     assert sum(layer.share for layer in found.layers) == pytest.approx(1)
     assert worst.macs == 8 * 3 * 9 * 36

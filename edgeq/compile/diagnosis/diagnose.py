@@ -6,14 +6,17 @@ import msgspec
 
 from edgeq.compile.accuracy import answer_with, evaluate_with
 from edgeq.compile.calibrate import Progress
+from edgeq.compile.diagnosis.attempts import try_suggestions
+from edgeq.compile.diagnosis.growth import Growth, measure_growth
 from edgeq.compile.diagnosis.rescue import Wish, find_remedy
-from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, measure_sensitivity
+from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, measure_sensitivity
 from edgeq.compile.diagnosis.study import NOT_ASKED, SAMPLES, Study, open_study
 from edgeq.compile.recipe import Recipe
 from edgeq.compile.silence import silence
 from edgeq.errors import WorkloadError
-from edgeq.results.diagnosis.document import Diagnosis, LayerLoss, Trial
-from edgeq.results.records import Closeness, Metrics, Missing
+from edgeq.results.diagnosis.advice import Evidence, suggest
+from edgeq.results.diagnosis.document import Advice, Diagnosis, LayerLoss, Remedy, Trial, miss_trial
+from edgeq.results.records import Metrics, Missing
 from edgeq.workload.loader import Workload
 
 
@@ -31,7 +34,8 @@ def diagnose_workload(
 ) -> Diagnosis:
     """Find where `recipe` loses accuracy, and what leaving the worst layers in FP32 gives.
 
-    `trials` and `seconds` bound the trials of single layers; those that prove the remedy come after them.
+    `trials` and `seconds` bound the trials of single layers. Those of the advice may take as many seconds
+    again; those that prove the remedy come last.
 
     Raises:
         RecipeError: the recipe quantizes nothing, or cannot be simulated.
@@ -40,21 +44,48 @@ def diagnose_workload(
     """
     _require(workload, evaluate=evaluate)
     study = open_study(workload, recipe, samples=samples, announce=announce, progress=progress)
+    announce(f"{workload.name}: following the error through the network")
+    growth = measure_growth(study, progress)
     found = measure_sensitivity(
-        study, trials=trials, seconds=seconds, evaluate=evaluate, announce=announce, progress=progress
+        study,
+        trials=trials,
+        seconds=seconds,
+        evaluate=evaluate,
+        suspects=growth.suspects,
+        announce=announce,
+        progress=progress,
     )
+    suggestions = suggest(_evidence(found, growth, recipe))
+    advice = try_suggestions(study, suggestions, seconds, evaluate=evaluate, announce=announce)
     remedy = find_remedy(study, found, wish, evaluate=evaluate, announce=announce)
+    eager: Metrics = _evaluate_eager(study) if evaluate else {"missing": NOT_ASKED}
+    return _document(study, found, growth, eager, advice, remedy)
+
+
+def _document(
+    study: Study,
+    found: Sensitivity,
+    growth: Growth,
+    eager: Metrics,
+    advice: tuple[Advice, ...],
+    remedy: Remedy | Missing,
+) -> Diagnosis:
     return Diagnosis(
-        workload=workload.name,
-        recipe=recipe.name,
+        workload=study.order.name,
+        recipe=study.recipe.name,
+        settings=msgspec.to_builtins(study.recipe),
         versions=study.order.versions,
         inputs=len(study.inputs),
         source=study.source,
         whole=found.whole,
-        eager=_evaluate_eager(study) if evaluate else {"missing": NOT_ASKED},
+        eager=eager,
         layers=tuple(map(_record, found.layers)),
         trials=found.trials,
         seconds=found.seconds,
+        errors=growth.errors,
+        activations=growth.activations,
+        weights=growth.weights,
+        advice=advice,
         remedy=None if isinstance(remedy, Missing) else remedy,
         no_remedy=remedy.missing if isinstance(remedy, Missing) else None,
     )
@@ -72,6 +103,17 @@ def _require(workload: Workload, *, evaluate: bool) -> None:
             f"workload {workload.name!r} brings no evaluate()",
             hint="add a function evaluate(predict), or judge by the outputs alone: without --evaluate",
         )
+
+
+def _evidence(found: Sensitivity, growth: Growth, recipe: Recipe) -> Evidence:
+    return Evidence(
+        settings=msgspec.to_builtins(recipe),
+        whole=found.whole,
+        layers=tuple(map(_record, found.layers)),
+        errors=growth.errors,
+        activations=growth.activations,
+        weights=growth.weights,
+    )
 
 
 def _evaluate_eager(study: Study) -> Metrics:
@@ -93,6 +135,4 @@ def _record(layer: LayerSensitivity) -> LayerLoss:
 
 
 def _trial(made: Trial | Missing) -> Trial:
-    if isinstance(made, Trial):
-        return made
-    return Trial(closeness=Closeness(missing=made.missing), metrics={"missing": made.missing})
+    return made if isinstance(made, Trial) else miss_trial(made.missing)

@@ -7,7 +7,7 @@ or the additions, multiplications and the like of one module.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -22,8 +22,6 @@ from edgeq.compile.quantizer import own_inputs
 from edgeq.compile.recipe import Override
 from edgeq.errors import RecipeError
 from edgeq.results.records import Missing, Record
-
-_ALL_FP32 = Override(operator="*", precision="fp32")
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,7 @@ def measure_sensitivity(
     trials: int | None = None,
     seconds: float | None = None,
     evaluate: bool = False,
+    suspects: Sequence[Override] = (),
     announce: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> Sensitivity:
@@ -101,33 +100,33 @@ def measure_sensitivity(
 
     The trial of the whole recipe comes first and is no part of the budget; from it the time of all is
     estimated and announced. Each trial is judged by the SQNR of the model's outputs on the inputs of the
-    study and, with `evaluate`, by the workload's own metrics.
+    study and, with `evaluate`, by the workload's own metrics. `suspects` are the parts to try before the
+    others; half of the budget is then kept for leaving the worst of them out.
     """
-    parts = list_parts(study)
+    parts, share = sorted(list_parts(study), key=lambda each: _place(each, suspects)), 0.5 if suspects else 1
     started = time.monotonic()
     whole = judge(study, simulate(study), evaluate=evaluate)
-    one = time.monotonic() - started
     series = _Trials(study, 2 * len(parts), trials, seconds, evaluate, progress)
     announce(
         f"{len(parts)} layers, {series.planned} of {series.total} trials on {len(study.inputs)} inputs: "
-        f"about {series.planned * one:.0f} s" + ("" if seconds is None else f", {seconds:g} s at most")
+        f"about {series.planned * (time.monotonic() - started):.0f} s"
+        + ("" if seconds is None else f", {seconds:g} s at most")
     )
-    wanted = study.recipe.weights
-    alone = {part: series.attempt(_ALL_FP32, replace(part.override, precision=wanted)) for part in parts}
-    ordered = sorted(parts, key=lambda part: _decibels(alone[part]))
-    left_out = {part: series.attempt(part.override) for part in ordered}
-    macs = sum(part.macs for part in parts)
+    alone = {part: series.attempt(*_all_but(study, parts, part), share=share) for part in parts}
+    worst_first = sorted(parts, key=lambda part: _decibels(alone[part]))
+    left_out = {part: series.attempt(part.override) for part in worst_first}
+    macs = max(sum(part.macs for part in parts), 1)
     layers = [
         LayerSensitivity(
             module=part.module,
             kind=part.kind,
             override=part.override,
             macs=part.macs,
-            share=part.macs / macs if macs else 0.0,
+            share=part.macs / macs,
             alone=alone[part],
             left_out=left_out[part],
         )
-        for part in ordered
+        for part in worst_first
     ]
     return Sensitivity(
         recipe=study.recipe.name,
@@ -136,6 +135,20 @@ def measure_sensitivity(
         trials=(series.made, series.total),
         seconds=time.monotonic() - started,
     )
+
+
+def _place(part: Part, suspects: Sequence[Override]) -> int:
+    return suspects.index(part.override) if part.override in suspects else len(suspects)
+
+
+def _all_but(study: Study, parts: list[Part], part: Part) -> list[Override]:
+    """Overrides that quantize `part` alone.
+
+    They leave out the other parts, not all operators: a ReLU is quantized as a part of the layer before it.
+    The last one decides, where an override of another part reaches this one, too.
+    """
+    others = [other.override for other in parts if other is not part]
+    return [*others, replace(part.override, precision=study.recipe.weights)]
 
 
 @dataclass
@@ -157,12 +170,16 @@ class _Trials:
     def planned(self) -> int:
         return self.total if self.most is None else min(self.total, self.most)
 
-    def attempt(self, *overrides: Override) -> Trial | Missing:
-        """The trial of the recipe with `overrides`, or the reason why there is none."""
-        if self.most is not None and self.made >= self.most:
-            return Missing(missing=f"not tried: the budget of {self.most} trials was spent")
-        if self.seconds is not None and time.monotonic() - self._started > self.seconds:
-            return Missing(missing=f"not tried: the budget of {self.seconds:g} s was spent")
+    def attempt(self, *overrides: Override, share: float = 1.0) -> Trial | Missing:
+        """The trial of the recipe with `overrides`, or the reason why there is none.
+
+        `share` of the budget is what this and earlier trials may take.
+        """
+        of = "half of " if share < 1 else ""
+        if self.most is not None and self.made >= self.most * share:
+            return Missing(missing=f"not tried: {of}the budget of {self.most} trials was spent")
+        if self.seconds is not None and time.monotonic() - self._started > self.seconds * share:
+            return Missing(missing=f"not tried: {of}the budget of {self.seconds:g} s was spent")
         try:
             trial: Trial | Missing = judge(
                 self.study, simulate(self.study, overrides), evaluate=self.evaluate
@@ -176,21 +193,27 @@ class _Trials:
 
 def list_parts(study: Study) -> list[Part]:
     """All that the recipe quantizes and an override can leave out, in order of execution."""
+    parts: dict[Override, Part] = {}
+    for part in name_parts(study).values():
+        # The layers of one module, as those of an unrolled loop, are one part.
+        macs = part.macs + (parts[part.override].macs if part.override in parts else 0)
+        parts[part.override] = Part(part.module, part.kind, part.override, macs)
+    return list(parts.values())
+
+
+def name_parts(study: Study) -> dict[str, Part]:
+    """What each quantized operator is a part of, by node name, in order of execution."""
     order = study.order
     prepared = insert_observers(order.program, order.plan)
     quantized = {node.name for node in prepared.graph.nodes if own_inputs(node)}
     layers = {
         call.node: layer for layer in find_layers(order.program) if layer.multiplies for call in layer.calls
     }
-    parts: dict[Override, Part] = {}
-    for node in order.program.graph.nodes:
-        if node.name not in quantized:
-            continue
-        part = _part_of(node, layers.get(node.name))
-        # The layers of one module, as those of an unrolled loop, are one part.
-        macs = part.macs + (parts[part.override].macs if part.override in parts else 0)
-        parts[part.override] = Part(part.module, part.kind, part.override, macs)
-    return list(parts.values())
+    return {
+        node.name: _part_of(node, layers.get(node.name))
+        for node in order.program.graph.nodes
+        if node.name in quantized
+    }
 
 
 def _part_of(node: Node, layer: Layer | None) -> Part:

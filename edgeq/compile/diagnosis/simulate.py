@@ -26,17 +26,37 @@ class Rounding(torch.nn.Module):
         scale, zero_point = observer.calculate_qparams()
         limits = (observer.quant_min, observer.quant_max, observer.dtype)
         self.is_per_channel = observer.qscheme in (torch.per_channel_symmetric, torch.per_channel_affine)
+        self._kind = "per_channel" if self.is_per_channel else "per_tensor"
         self._arguments: tuple[Any, ...]
         if self.is_per_channel:
             self._arguments = (scale, zero_point, int(observer.ch_axis), *limits)
         else:
             self._arguments = (float(scale), int(zero_point), *limits)
 
+    @property
+    def axis(self) -> int:
+        """Of the channels, when each has a scale of its own."""
+        return int(self._arguments[2]) if self.is_per_channel else 0
+
+    @property
+    def scale(self) -> float:
+        """The largest of the scales."""
+        return float(torch.as_tensor(self._arguments[0]).max())
+
+    @property
+    def zero_point(self) -> int:
+        """The code of 0; that of weights is 0."""
+        return int(torch.as_tensor(self._arguments[1]).max())
+
+    def codes(self, values: torch.Tensor) -> torch.Tensor:
+        """The INT8 codes of `values`."""
+        codes: torch.Tensor = getattr(_ops, f"quantize_{self._kind}").default(values, *self._arguments)
+        return codes
+
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """The nearest values that INT8 has."""
-        kind = "per_channel" if self.is_per_channel else "per_tensor"
-        codes = getattr(_ops, f"quantize_{kind}").default(values, *self._arguments)
-        rounded: torch.Tensor = getattr(_ops, f"dequantize_{kind}").default(codes, *self._arguments)
+        codes = self.codes(values)
+        rounded: torch.Tensor = getattr(_ops, f"dequantize_{self._kind}").default(codes, *self._arguments)
         return rounded
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,6 +93,11 @@ class _Dynamic(torch.nn.Module):
         codes = _ops.quantize_per_tensor.tensor(values, *parameters)
         rounded: torch.Tensor = _ops.dequantize_per_tensor.tensor(codes, *parameters)
         return rounded
+
+
+def is_rounding(module: torch.nn.Module) -> bool:
+    """Whether `module` stands in place of an activation's observer."""
+    return isinstance(module, Rounding | _Dynamic)
 
 
 def find_observers(prepared: GraphModule) -> Iterator[tuple[Node, Node, Any]]:

@@ -1,7 +1,7 @@
 """A workload under a recipe, traced and calibrated once, with the inputs on which every trial is judged."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch.fx import GraphModule
@@ -17,6 +17,7 @@ from edgeq.compile.export import Announce, Order, prepare_order
 from edgeq.compile.overrides import Plan, apply_overrides
 from edgeq.compile.quantize import Observed, insert_observers, observe_program
 from edgeq.compile.recipe import Override, Recipe, extend_recipe
+from edgeq.compile.rewrite import rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.threads import one_thread
 from edgeq.errors import RecipeError
@@ -126,6 +127,27 @@ def judge(study: Study, module: GraphModule, *, evaluate: bool) -> Trial:
         if evaluate:
             metrics = evaluate_with(study.order.subject, answer)
     return Trial(closeness=tally.result(study.source), metrics=metrics)
+
+
+@one_thread()
+def vary_study(study: Study, recipe: Recipe) -> Study:
+    """The study of another recipe for the same workload, on the same inputs.
+
+    Raises:
+        RecipeError: the recipe cannot be simulated, or its rewrites or overrides reach nothing.
+    """
+    _require_simulated(recipe)
+    with silence():
+        steps = rewrite_program(study.order.traced, recipe)
+        program = steps[-1].program if steps else study.order.traced
+        order = replace(study.order, steps=steps, plan=apply_overrides(program, recipe))
+        observed = _observe(order, order.plan)
+    return replace(
+        study,
+        order=order,
+        ranges=collect_ranges(observed.module),
+        tensors=observed.watch.ranges if observed.watch else (),
+    )
 
 
 def _observe(order: Order, plan: Plan) -> Observed:

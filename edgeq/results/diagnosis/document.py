@@ -3,8 +3,11 @@
 Everything here is simulated in floating point on the host; nothing was run on a device.
 """
 
+from typing import Any
+
 import msgspec
 
+from edgeq.results.diagnosis.spread import ActivationSpread, WeightSpread
 from edgeq.results.records import Closeness, Metrics, Record
 
 SCHEMA = 1
@@ -27,6 +30,11 @@ class Trial(Record, frozen=True, kw_only=True):
         if self.is_missing:
             return float("-inf")
         return float("inf") if self.closeness.sqnr_db is None else self.closeness.sqnr_db
+
+
+def miss_trial(reason: str) -> Trial:
+    """A trial that was not made, and why."""
+    return Trial(closeness=Closeness(missing=reason), metrics={"missing": reason})
 
 
 class LayerLoss(Record, frozen=True, kw_only=True):
@@ -74,22 +82,66 @@ class Remedy(Record, frozen=True, kw_only=True):
     target_db: float | None
 
 
+class LayerError(Record, frozen=True, kw_only=True):
+    """The output of a layer, or an input, in the quantized model beside the FP32 model on the same inputs.
+
+    Attributes:
+        module: the user's module, empty for operators of the root, or `input NAME`.
+        kind: such as `conv2d`; empty for an input.
+        sqnr_db: over all inputs; None when they are equal to the last bit.
+        drop_db: by how much that is lower than the lowest of what it is computed from; None where it is
+            computed from nothing that is rounded.
+    """
+
+    module: str
+    kind: str
+    sqnr_db: float | None
+    drop_db: float | None
+
+    @property
+    def name(self) -> str:
+        """The module; for operators of the root, which have none, their kind."""
+        return self.module or f"every {self.kind}"
+
+
+class Advice(Record, frozen=True, kw_only=True):
+    """A finding, the change of the recipe that may help, and what a trial of that change gave.
+
+    Attributes:
+        code: of the kind of finding.
+        message: the evidence, in words and numbers.
+        modules: where it was seen, the worst first.
+        change: keys of the recipe to set; `overrides` holds those of one.
+        trial: of the recipe with the change; missing where it cannot be applied.
+    """
+
+    code: str
+    message: str
+    modules: tuple[str, ...]
+    change: dict[str, Any]
+    trial: Trial
+
+
 class Diagnosis(Record, frozen=True, kw_only=True):
     """A workload under a recipe.
 
     Attributes:
-        recipe: the recipe's name.
+        recipe: the recipe's name, and `settings` all of it.
         inputs: on how many samples trials were judged, and `source`, where these come from.
         whole: the recipe as it is.
         eager: the metrics of the eager model.
         layers: worst first.
         trials: how many were made, of how many there could be, in `seconds`.
+        errors: how the error grows through the network, in order of execution.
+        activations, weights: how their values are spread.
+        advice: what the evidence speaks for, each with a trial.
         remedy: layers to leave in FP32, or None, and `no_remedy` says why.
     """
 
     schema: int = SCHEMA
     workload: str
     recipe: str
+    settings: dict[str, Any]
     versions: dict[str, str]
     inputs: int
     source: str
@@ -98,6 +150,10 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     layers: tuple[LayerLoss, ...]
     trials: tuple[int, int]
     seconds: float
+    errors: tuple[LayerError, ...]
+    activations: tuple[ActivationSpread, ...]
+    weights: tuple[WeightSpread, ...]
+    advice: tuple[Advice, ...]
     remedy: Remedy | None
     no_remedy: str | None
 
