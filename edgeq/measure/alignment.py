@@ -20,7 +20,7 @@ from edgeq.graph import Delegate, Kernel, Node, ProgramGraph
 from edgeq.measure.etdump import Event
 from edgeq.results.kernels import ADDED, WEIGHTED
 
-NO_GRAPH = "the artifact holds no graph: export it again with this edgeq"
+NO_GRAPH = "no graph of the program is at hand: it was made elsewhere, or by an older edgeq"
 _DELEGATE, _NATIVE = "DELEGATE_CALL", "native_call_"
 
 # What XNNPACK calls a kernel where that is not its kind: letters only, the start of the name is enough.

@@ -10,6 +10,7 @@ import time
 import pytest
 from peers import await_end, children
 
+from edgeq.results.kernels import ADDED
 from edgeq.results.stats import summarize
 from edgeq.results.store import Store
 
@@ -87,6 +88,11 @@ def test_operators_of_a_traced_inference_carry_the_users_modules(out):
     for run in _runs(out, "virt-pi5").values():
         modules = {row["module"] for row in run["operators"] if row["module"]}
         assert "head" in modules
+        # Those without weights, too, but for what ExecuTorch adds at the borders of the delegate.
+        kernels = [row for row in run["operators"] if row["precision"] != "none"]
+        assert {row["name"] for row in kernels if row["module"] is None} <= {"Transpose", "Convert"}
+        assert all(row["shape"] for row in kernels if row["module"] is not None)
+        assert all(row.get("unassigned", ADDED) == ADDED for row in kernels)
         traced = sum(row["total"] for row in run["operators"])
         untraced = summarize(_latency(run)["values"]).median
         assert untraced < traced < 2 * untraced
