@@ -220,7 +220,7 @@ def _run_baseline(subject: _Subject, terminal: Terminal) -> "tuple[Reference, ..
     _require_same(subject, eager)
     return tuple(
         Reference(
-            step=place_beside(eager, row.rung.metrics, row.rung.closeness, program=row.method, rung="host"),
+            step=place_beside(eager, row.rung.metrics, row.rung.closeness, program=row.method, rung=""),
             times=row.times,
         )
         for row in rows

@@ -24,7 +24,7 @@ class Step(Record, frozen=True, kw_only=True):
 
     Attributes:
         program: name and recipe, or what stands for them.
-        rung: `eager`, `converted`, `host` or `device`.
+        rung: `eager`, `converted`, `host` or `device`; empty for a reference, which is on no ladder.
         place: the device of the rung `device`; empty on this machine.
         metrics: by name, or why there are none.
         lost: by metric, how much worse it is than the eager model's, in its own unit; negative when better.
