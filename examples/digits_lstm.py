@@ -52,40 +52,43 @@ def model() -> nn.Module:
 
 def example_inputs() -> tuple[torch.Tensor]:
     """One held-out image, (1, 8, 8)."""
-    return (_images()[1][:1],)
+    return (split_digits()[1][:1],)
 
 
 def calibration() -> Iterator[tuple[torch.Tensor]]:
     """Images of the training part, one at a time."""
-    images = _images()[0]
+    images = split_digits()[0]
     for index in range(CALIBRATION_SAMPLES):
         yield (images[index : index + 1],)
 
 
 def evaluate(predict: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, float]:
     """Top-1 accuracy on the held-out images."""
-    _, images, _, labels = _images()
+    _, images, _, labels = split_digits()
     right = sum(int(predict(images[i : i + 1]).argmax()) == int(labels[i]) for i in range(len(images)))
     return {"top1": right / len(images)}
 
 
 def train(network: nn.Module) -> None:
     """Train on with the rounding in place (int8-qat): two epochs at a low rate."""
-    _fit(network, rate=0.0005, epochs=2)
+    images, _, labels, _ = split_digits()
+    fit(network, images, labels, rate=0.0005, epochs=2)
 
 
-def _images() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def split_digits(test_size: float = 0.2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Training images, held-out images, training labels, held-out labels."""
     bunch = load_digits()
     # The pixels are counts from 0 to 16.
     images = (bunch.images / 16.0).astype(np.float32)
-    split = train_test_split(images, bunch.target, test_size=0.2, random_state=SEED, stratify=bunch.target)
+    split = train_test_split(
+        images, bunch.target, test_size=test_size, random_state=SEED, stratify=bunch.target
+    )
     train_images, test_images, train_labels, test_labels = map(torch.from_numpy, split)
     return train_images, test_images, train_labels, test_labels
 
 
-def train_into(folder: Path, make: Callable[[], nn.Module], rate: float, epochs: int) -> None:
-    """Train the network that `make` gives, and write its weights into `folder`."""
+def train_into(folder: Path, make: Callable[[], nn.Module], train: Callable[[nn.Module], None]) -> None:
+    """Train the network that `make` gives by `train`, and write its weights into `folder`."""
     threads = torch.get_num_threads()
     # One thread: the order of the sums, and so the weights, do not depend on the number of cores.
     torch.set_num_threads(1)
@@ -93,19 +96,23 @@ def train_into(folder: Path, make: Callable[[], nn.Module], rate: float, epochs:
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
             network = make().train()
-            _fit(network, rate, epochs)
+            train(network)
     finally:
         torch.set_num_threads(threads)
     safetensors.torch.save_model(network, str(folder / "weights.safetensors"))
 
 
-def _train_into(folder: Path) -> None:
-    train_into(folder, RowReader, rate=0.01, epochs=25)
-
-
-def _fit(network: nn.Module, rate: float, epochs: int) -> None:
-    images, _, labels, _ = _images()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01)
+def fit(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    rate: float,
+    epochs: int,
+    decay: float = 0.01,
+) -> None:
+    """Cross-entropy over `images` in batches; the rate rises to `rate` and falls, the weights decay."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
     steps = len(images) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=epochs * steps)
     for _ in range(epochs):
@@ -114,3 +121,8 @@ def _fit(network: nn.Module, rate: float, epochs: int) -> None:
             nn.functional.cross_entropy(network(images[batch]), labels[batch]).backward()
             optimizer.step()
             schedule.step()
+
+
+def _train_into(folder: Path) -> None:
+    images, _, labels, _ = split_digits()
+    train_into(folder, RowReader, lambda network: fit(network, images, labels, rate=0.01, epochs=25))

@@ -73,4 +73,7 @@ def train(network: nn.Module) -> None:
 
 
 def _train_into(folder: Path) -> None:
-    digits.train_into(folder, PatchReader, rate=0.002, epochs=20)
+    images, _, labels, _ = digits.split_digits()
+    digits.train_into(
+        folder, PatchReader, lambda network: digits.fit(network, images, labels, rate=0.002, epochs=20)
+    )
