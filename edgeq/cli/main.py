@@ -26,6 +26,7 @@ class LazyGroup(click.Group):
         "accuracy": ("edgeq.cli.accuracy", "Show what each step costs in accuracy; a gate on it."),
         "bench": ("edgeq.cli.bench", "Measure artifacts, or .pte files made elsewhere, on devices."),
         "sweep": ("edgeq.cli.sweep", "Find the threads and cores on which an artifact is fastest."),
+        "search": ("edgeq.cli.search", "Find a recipe that keeps the accuracy, at the least cost."),
         "energy": ("edgeq.cli.energy", "Give a run the energy that a bench meter recorded."),
         "report": ("edgeq.cli.report", "Show or convert stored reports; make pages of them."),
         "runs": ("edgeq.cli.store", "List, show, import or export stored runs."),

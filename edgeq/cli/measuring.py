@@ -151,6 +151,35 @@ def measure_all(
             raise
 
 
+def measure_subjects(
+    profile: DeviceProfile,
+    subjects: Sequence[Subject],
+    choices: Choices,
+    terminal: Terminal,
+    store_path: Path | None,
+    kept: Callable[[Run], None] = lambda _: None,
+) -> tuple[list[Run], list[EdgeqError]]:
+    """One Run for each subject on one device, stored, and what failed; `kept` gets each Run as it comes."""
+    runs: list[Run] = []
+    errors: list[EdgeqError] = []
+    store = Store(store_path or default_store_path())
+
+    def keep(outcome: Outcome) -> None:
+        runs.append(outcome.run)
+        kept(outcome.run)
+        if outcome.error is not None:
+            errors.append(outcome.error)
+        try:
+            store.add(outcome.run, {})
+        except EdgeqError as error:
+            print_error(error, "this run is not in the store: ")
+
+    announce = _prefixed(terminal, profile.name)
+    Sessions().measure_device(profile, subjects, choices, announce=announce, keep=keep)
+    store.close()
+    return runs, errors
+
+
 class Book:
     """The runs of one command by device: written and stored as they come, shown at the end.
 

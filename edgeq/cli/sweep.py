@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeq.cache import write_atomic
-from edgeq.cli.main import print_error
 from edgeq.cli.policy import Duration, read_cores
 from edgeq.cli.store import store_option
 from edgeq.cli.terminal import Terminal
-from edgeq.errors import EdgeqError, InputError
+from edgeq.errors import InputError
 
 if TYPE_CHECKING:
-    from edgeq.devices.profile import DeviceProfile
     from edgeq.measure.choices import Choices
-    from edgeq.measure.device import Outcome
-    from edgeq.measure.passes import Subject
-    from edgeq.results.records import Run
     from edgeq.results.sweep import Setting
 
 _ROUNDS = 20
@@ -55,6 +50,7 @@ def sweep(
 ) -> None:
     """Find the number of threads, and the cores, on which ARTIFACT is fastest on a device."""
     from edgeq.artifact import load_artifact
+    from edgeq.cli.measuring import measure_subjects
     from edgeq.devices.add import check_name, save_setting
     from edgeq.devices.profile import load_profile
     from edgeq.measure.passes import Subject
@@ -74,7 +70,9 @@ def sweep(
         check_name(save)
     settings = plan_settings(find_clusters(profile), _read_threads(threads), [*map(read_cores, core_sets)])
     choices = _choose(settings, rounds, time_limit, wait)
-    runs = _measure(profile, subject, choices, terminal, store_path)
+    runs, errors = measure_subjects(profile, [subject] * len(settings), choices, terminal, store_path)
+    if errors:
+        raise errors[0]
     if json_file is not None:
         write_atomic(json_file, encode_report(runs))
     found = recommend(runs)
@@ -90,43 +88,6 @@ def _choose(settings: "list[Setting]", rounds: int, time_limit: float | None, wa
 
     plan = draw_plan(rounds, time_limit, None)
     return Choices(passes=("latency", "outputs"), wait=wait, paired=plan, settings=tuple(settings))
-
-
-def _measure(
-    profile: "DeviceProfile",
-    subject: "Subject",
-    choices: "Choices",
-    terminal: Terminal,
-    store_path: Path | None,
-) -> "list[Run]":
-    """One Run for each setting, stored; raises what failed first."""
-    from edgeq.measure.session import Sessions
-    from edgeq.results.store import Store, default_store_path
-
-    runs: list[Run] = []
-    errors: list[EdgeqError] = []
-    store = Store(store_path or default_store_path())
-
-    def keep(outcome: "Outcome") -> None:
-        runs.append(outcome.run)
-        if outcome.error is not None:
-            errors.append(outcome.error)
-        try:
-            store.add(outcome.run, {})
-        except EdgeqError as error:
-            print_error(error, "this run is not in the store: ")
-
-    Sessions().measure_device(
-        profile,
-        [subject] * len(choices.settings),
-        choices,
-        announce=lambda text: terminal.announce(f"{profile.name}: {text}"),
-        keep=keep,
-    )
-    store.close()
-    if errors:
-        raise errors[0]
-    return runs
 
 
 def _read_threads(text: str | None) -> list[int]:

@@ -92,7 +92,7 @@ def export_artifact(
     asked = load_recipe(recipe) if isinstance(recipe, str) else require_own_name(recipe)
     with silence():
         order = prepare_order(workload, asked, name or workload.name, announce, progress)
-        key = key_of(_facts(order))
+        key = key_of(describe_order(order))
 
         def make(folder: Path) -> None:
             # Imported here: a cached artifact needs none of executorch, whose import takes seconds.
@@ -175,7 +175,8 @@ def _reference_inputs(subject: Subject) -> Samples:
     return samples
 
 
-def _facts(order: Order) -> dict[str, object]:
+def describe_order(order: Order) -> dict[str, object]:
+    """All that the artifact depends on: what its key in the cache is made of."""
     reference = [[torch.from_numpy(array) for array in row] for row in order.reference]
     return {
         "name": order.name,

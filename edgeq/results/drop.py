@@ -3,11 +3,12 @@
 Every metric is better when it is higher, unless a word of its name says that it is a cost.
 """
 
+import math
 import re
 
 from edgeq.errors import InputError
 from edgeq.results.limits import Limit, read_limit
-from edgeq.results.records import Record
+from edgeq.results.records import Metrics, Record
 from edgeq.results.verdict import ROUNDING, Better
 
 # Words that make a metric a cost.
@@ -32,12 +33,39 @@ class Loss(Record, frozen=True, kw_only=True):
     allowed: float
     within: bool
 
+    @property
+    def share(self) -> float:
+        """What was lost as a share of the reference, no less than 0; infinite when that is unknown."""
+        if math.isnan(self.lost):
+            return math.inf
+        return max(self.lost, 0.0) / (abs(self.reference) or 1.0)
+
+    @property
+    def excess(self) -> float:
+        """What was lost beyond what is allowed, as a share of the reference; negative within."""
+        return (self.lost - self.allowed) / (abs(self.reference) or 1.0)
+
 
 class Drop(Record, frozen=True, kw_only=True):
     """How much of a metric may be lost: `text` as it was asked for, and the limit that it stands for."""
 
     text: str
     limit: Limit
+
+    def judge_worst(self, reference: Metrics, values: Metrics) -> Loss | None:
+        """The loss of that metric of `reference` which is worst beside what is allowed; None without any.
+
+        A metric that `values` has not is as bad as can be.
+
+        Raises:
+            InputError: as `judge`.
+        """
+        losses = [
+            self.judge(metric, before, value if isinstance(value := values.get(metric), float) else math.nan)
+            for metric, before in reference.items()
+            if isinstance(before, float)
+        ]
+        return max(losses, key=lambda loss: math.inf if math.isnan(loss.lost) else loss.excess, default=None)
 
     def judge(self, metric: str, reference: float, value: float) -> Loss:
         """What `value` lost of `reference`, and whether this drop allows it.

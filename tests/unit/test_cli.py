@@ -152,3 +152,12 @@ def test_cores_that_are_no_numbers_are_refused(tmp_path):
         _refused(
             edgeq("bench", tmp_path, "--device", "virt-pi5", f"--cpus={cores}"), "not a list of core numbers"
         )
+
+
+def test_a_search_without_an_evaluation_or_a_device_for_its_bound_is_refused_at_once(tmp_path):
+    workload = tmp_path / "net.py"
+    workload.write_text("def model(): ...\ndef example_inputs(): ...\n")
+    _refused(edgeq("search", workload, "--max-drop", "1%"), "'net' has no evaluate()", "predict")
+    workload.write_text(workload.read_text() + "def evaluate(predict): ...\n")
+    _refused(edgeq("search", workload, "--max-drop", "1%", "--max-slower", "1.3"), "--device")
+    _refused(edgeq("search", workload, "--max-drop", "one"), "--max-drop 'one'", "1%")

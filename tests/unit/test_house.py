@@ -36,7 +36,16 @@ ARROWS: dict[str, set[str]] = {
     "report": {*GROUND, "graph", "results", "report"},
     "package": {*GROUND, "artifact", "results", "report", "package"},
     "workload": {*GROUND, "artifact", "results.records", "workload"},
-    "compile": {*GROUND, *FORMATS, "agreement", *RECORDS, "workload", "compile"},
+    "compile": {
+        *GROUND,
+        *FORMATS,
+        *RECORDS,
+        "agreement",
+        "results.drop",
+        "results.front",
+        "workload",
+        "compile",
+    },
     "__main__": {"cli"},
     "cli": {
         *GROUND,

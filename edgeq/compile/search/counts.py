@@ -1,0 +1,21 @@
+"""How many layers to leave in FP32 next: the count doubles until it is enough, then halves the gap."""
+
+from collections.abc import Mapping
+
+
+def next_counts(known: Mapping[int, bool], total: int) -> list[int]:
+    """The counts to try next, from 1 to `total`; none when the least one that is enough is known.
+
+    `known` says of each count that was tried whether it was enough. A count below one that was not enough is
+    never asked for, since leaving more layers out is expected to help. 0 is known not to be enough.
+    """
+    if total == 0:
+        return []
+    enough = min((count for count, is_enough in known.items() if is_enough), default=None)
+    failed = [count for count, is_enough in known.items() if not is_enough]
+    if enough is None:
+        least = max(failed, default=0)
+        # Two at a time, however many processes there are: the trials must not depend on that.
+        return sorted({min(total, max(1, 2 * least)), min(total, max(2, 4 * least))} - set(known))
+    least = max((count for count in failed if count < enough), default=0)
+    return [(least + enough) // 2] if enough - least > 1 else []
