@@ -89,6 +89,15 @@ def test_a_workload_without_typical_samples_or_without_evaluate_is_refused(workl
         diagnose_workload(workload, find_recipe("int8"), Wish(), evaluate=True)
 
 
+def test_a_large_network_is_judged_on_fewer_inputs_unless_a_number_is_given(monkeypatch, workload, diagnosis):
+    assert diagnosis.inputs == SAMPLES
+    monkeypatch.setattr("edgeq.compile.diagnosis.diagnose.LARGE_MACS", 1000)
+    few = diagnose_workload(workload, find_recipe("int8-dynamic"), Wish(), trials=0)
+    given = diagnose_workload(workload, find_recipe("int8-dynamic"), Wish(), trials=0, samples=4)
+    assert (few.inputs, few.whole.closeness.samples) == (SAMPLES // 4, SAMPLES // 4)
+    assert given.inputs == 4
+
+
 SOURCE = """
 import torch
 from torch import nn

@@ -1,6 +1,7 @@
 """The whole diagnosis of a workload under a recipe, as a document."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -9,7 +10,7 @@ from edgeq.compile.calibrate import Progress
 from edgeq.compile.diagnosis.attempts import try_suggestions
 from edgeq.compile.diagnosis.growth import Growth, measure_growth
 from edgeq.compile.diagnosis.rescue import Wish, find_remedy
-from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, measure_sensitivity
+from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, list_parts, measure_sensitivity
 from edgeq.compile.diagnosis.study import NOT_ASKED, SAMPLES, Study, open_study
 from edgeq.compile.recipe import Recipe
 from edgeq.compile.silence import silence
@@ -19,13 +20,17 @@ from edgeq.results.diagnosis.document import Advice, Diagnosis, LayerLoss, Remed
 from edgeq.results.records import Metrics, Missing
 from edgeq.workload.loader import Workload
 
+# A trial of a network with more multiply-accumulates an inference takes seconds on that many inputs.
+LARGE_MACS = 100_000_000
+FEW = 8
+
 
 def diagnose_workload(
     workload: Workload,
     recipe: Recipe,
     wish: Wish,
     *,
-    samples: int = SAMPLES,
+    samples: int | None = None,
     trials: int | None = None,
     seconds: float | None = None,
     evaluate: bool = False,
@@ -34,6 +39,7 @@ def diagnose_workload(
 ) -> Diagnosis:
     """Find where `recipe` loses accuracy, and what leaving the worst layers in FP32 gives.
 
+    Trials are judged on `samples` of the calibration set, or on SAMPLES, and FEW of a large network.
     `trials` and `seconds` bound the trials of single layers. Those of the advice may take as many seconds
     again; those that prove the remedy come last.
 
@@ -43,7 +49,8 @@ def diagnose_workload(
         ExportError: torch cannot trace the model.
     """
     _require(workload, evaluate=evaluate)
-    study = open_study(workload, recipe, samples=samples, announce=announce, progress=progress)
+    study = open_study(workload, recipe, samples=samples or SAMPLES, announce=announce, progress=progress)
+    study = study if samples else _thin(study)
     announce(f"{workload.name}: following the error through the network")
     growth = measure_growth(study, progress)
     found = measure_sensitivity(
@@ -60,6 +67,14 @@ def diagnose_workload(
     remedy = find_remedy(study, found, wish, evaluate=evaluate, announce=announce)
     eager: Metrics = _evaluate_eager(study) if evaluate else {"missing": NOT_ASKED}
     return _document(study, found, growth, eager, advice, remedy)
+
+
+def _thin(study: Study) -> Study:
+    """The study with fewer inputs where the network is large: its outputs tell as much by being many."""
+    if sum(part.macs for part in list_parts(study)) <= LARGE_MACS:
+        return study
+    step = SAMPLES // FEW
+    return replace(study, inputs=study.inputs[::step], eager=study.eager[::step])
 
 
 def _document(
