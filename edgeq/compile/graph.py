@@ -116,6 +116,7 @@ class _Scribe:
                 results = [self.places.get(result, ()) for result in _listed(node.args)]
                 self.places[call] = tuple(place for each in results for place in each[:1])
         kernels = _locate(list_kernels(payload), self.sources, range(first, len(self.nodes)), self.nodes)
+        kernels = _leave_in_fp32(kernels, self.nodes, self.places[call])
         self.delegates.append(Delegate(name=name, backend="XNNPACK", kernels=kernels))
 
     def _call(self, node: FxNode, delegate: int | None, constants: Constants) -> None:
@@ -213,6 +214,28 @@ def _locate(
         used.update(fitting[:1])
         found.append(Kernel(kind=kind, node=fitting[0] if fitting else None))
     return tuple(found)
+
+
+def _leave_in_fp32(
+    kernels: tuple[Kernel, ...], nodes: list[Node], results: tuple[int, ...]
+) -> tuple[Kernel, ...]:
+    """`kernels` with the conversions at the end of a delegate on the node that they compute.
+
+    A quantize and the dequantize behind it have one debug handle. A result in FP32 has a conversion of its
+    own; where there is only one for both, the kernel before it gives the quantized tensor.
+    """
+    found = {kernel.node for kernel in kernels}
+    ends = {
+        nodes[place].inputs[0]: place
+        for place in results
+        if nodes[place].kind == "dequantize" and place not in found
+    }
+    return tuple(
+        replace(kernel, node=ends[kernel.node])
+        if kernel.kind == "Convert" and kernel.node is not None and kernel.node in ends
+        else kernel
+        for kernel in kernels
+    )
 
 
 def _computes(kind: str, node: Node) -> bool:

@@ -47,6 +47,8 @@ def test_every_kernel_computes_a_node_and_borders_compute_none(graph):
         node.module for node in graph.nodes if node.macs
     ]
     assert {kernel.kind for kernel in delegate.kernels if kernel.node is None} == {"StaticTranspose"}
+    borders = [graph.nodes[kernel.node].kind for kernel in delegate.kernels if kernel.kind == "Convert"]
+    assert borders == ["quantize", "dequantize"]
     (mean,) = (kernel for kernel in delegate.kernels if kernel.kind == "GlobalAvgPooling2d")
     assert graph.nodes[mean.node].op == "aten.mean.dim"
 
