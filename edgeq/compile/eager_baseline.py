@@ -25,6 +25,7 @@ from edgeq.compile.host import HostProgram
 from edgeq.compile.ladder import Eager, climb
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
+from edgeq.compile.threads import one_thread
 from edgeq.errors import EdgeqError
 from edgeq.workload.loader import Workload
 
@@ -70,7 +71,7 @@ def run_baseline(
     Raises:
         WorkloadError: what the workload gives is wrong.
     """
-    with silence(), _one_thread():
+    with silence(), one_thread():
         subject = open_subject(workload)
         eager = Eager(subject)
         leaves = subject.flatten_inputs(subject.args)
@@ -118,17 +119,6 @@ def _try(row: BaselineRow, engine: str | None, make: _Make, subject: Subject, ea
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             return replace(row, rung=missing_rung(f"the model cannot take it: {reason:.200}"))
         return replace(row, rung=climb(subject, answer, eager), times=_time(answer, leaves))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """PyTorch computes with one thread: on a busy machine several mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
