@@ -18,7 +18,7 @@ def manifest_sections(artifact: Artifact, manifest: Manifest) -> list[Section]:
         ("delegated, by multiply-accumulates", tell_macs(manifest.delegation)),
     )
     warnings = tuple(f"Warning: {warning.message}." for warning in manifest.warnings)
-    sections = [Section("What it is", warnings, ("fact", ""), rows), _layers(manifest)]
+    sections = [Section("What it is", warnings, ("fact", "value"), rows), _layers(manifest)]
     if manifest.delegation.left_out:
         sections.append(left_out_section(artifact.label, manifest.delegation))
     return [*sections, _accuracy(manifest)]

@@ -116,10 +116,10 @@ def test_digits_are_covered_without_a_warning(digits_int8):
     assert manifest.warnings == ()
     assert doubt_coverage(manifest.coverage) == ()
     assert [each.module for each in manifest.coverage.ranges] == [
-        "input images", "stem.2", *(f"blocks.{b}.{c}" for b in range(3) for c in (2, 5)), "head",
+        "input images", "stem.2", *(f"blocks.{b}.{c}" for b in range(3) for c in (2, 5)), "mean", "head",
     ]  # fmt: skip
     assert manifest.coverage.held_out == 25
-    assert 3 < manifest.coverage.enough < 64
+    assert 3 < manifest.coverage.enough < 128
     for each in manifest.coverage.ranges:
         assert each.high <= 6 or each.module == "head"
         assert each.low <= 0 <= each.high
@@ -144,7 +144,7 @@ def test_inspect_shows_the_report_as_text_and_json(digits_int8):
     assert "held out: the last 25 samples" in text
     shown = json.loads(CliRunner().invoke(inspect, [folder, "--calibration", "--json"]).output)
     assert shown["calibration"]["samples"] == 128
-    assert len(shown["coverage"]["ranges"]) == 9
+    assert len(shown["coverage"]["ranges"]) == 10
     assert shown["warnings"] == []
     assert json.loads(CliRunner().invoke(inspect, [folder, "--json"]).output)["coverage"] == shown["coverage"]
 

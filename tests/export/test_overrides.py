@@ -46,7 +46,7 @@ def quantize(program, *overrides, base="int8", **changes):
     generator = torch.Generator().manual_seed(0)
     samples = [(torch.randn(SHAPE, generator=generator),) for _ in range(SAMPLES)]
     quantized = quantize_program(program, plan, samples, SAMPLES)
-    layers = verify_converted(find_layers(program), quantized.module, plan)
+    layers = verify_converted(find_layers(program), quantized.module, plan).layers
     ranges = quantized.watch.ranges if quantized.watch else ()
     return quantized.module, {layer.module: layer for layer in layers}, {r.module: r.observer for r in ranges}
 

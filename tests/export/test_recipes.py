@@ -85,6 +85,7 @@ def test_recipe_in_the_manifest_is_whole(artifact):
         "rewrites": ["recurrence", "constant-weights", "hard-swish", "hard-sigmoid", "global-mean"],
         "equalize": False,
         "bias_correction": False,
+        "channels_last": False,
     }
     written = json.loads(msgspec.json.encode(load_recipe(str(artifact.folder))))
     assert written == artifact.manifest.recipe

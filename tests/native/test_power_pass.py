@@ -93,7 +93,11 @@ def run_pass(bundle, programs, tmp_path, sensors, monkeypatch, **changes):
 
 
 def test_known_wave_gives_its_energy_within_two_percent(bundle, programs, tmp_path, sensor, monkeypatch):
-    found = run_pass(bundle, programs, tmp_path, sensor, monkeypatch, pause=0.005)
+    # On a busy machine the sampler may miss its turns, and then there is rightly no energy: once more.
+    for _ in range(4):
+        found = run_pass(bundle, programs, tmp_path, sensor, monkeypatch, pause=0.005)
+        if not found.not_measured:
+            break
     series = {series.name: series for series in found.series}
     assert found.not_measured == {}
     begins, lengths = series["inference"].times, series["inference"].values

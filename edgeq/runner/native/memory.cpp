@@ -61,10 +61,11 @@ std::optional<int64_t> proportional_set() {
 
 std::optional<double> cached_share(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat status {};
+  // Not fstat(): glibc 2.33 gave it a symbol of its own, which older devices do not have.
+  struct statx status {};
   std::optional<double> share;
-  if (file >= 0 && fstat(file, &status) == 0 && status.st_size > 0) {
-    const auto size = static_cast<size_t>(status.st_size);
+  if (file >= 0 && statx(file, "", AT_EMPTY_PATH, STATX_SIZE, &status) == 0 && status.stx_size > 0) {
+    const auto size = static_cast<size_t>(status.stx_size);
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     // Mapped and not touched: this makes no page resident.
     void* map = mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
