@@ -28,6 +28,7 @@ def diagnosis_sections(diagnosis: Diagnosis) -> list[Section]:
         growth(diagnosis),
         outliers(diagnosis),
         *([spread] if (spread := activations(diagnosis, only_odd=True)).rows else []),
+        *([enough] if (enough := counts(diagnosis)).rows else []),
         advice(diagnosis),
         remedy(diagnosis),
     ]
@@ -58,7 +59,7 @@ def sensitivity(diagnosis: Diagnosis) -> Section:
             decibels(layer.left_out),
             "-" if gain is None else signed(gain),
         )
-        rows.append((*cells, *measured, *(_metric(layer, name) for name in metrics)))
+        rows.append((*cells, *measured, *(_number(layer.left_out, name) for name in metrics)))
     sentences = [
         "Alone: only this layer is quantized. Left out: everything but this layer. Gain: what leaving it in "
         "FP32 gives.",
@@ -167,6 +168,29 @@ def weights(diagnosis: Diagnosis) -> Section:
     return Section("Weights", (sentence,), _WEIGHTS, rows)
 
 
+def counts(diagnosis: Diagnosis) -> Section:
+    """A row for each number of calibration samples, and one for all of them."""
+    names = () if MISSING in diagnosis.eager else tuple(diagnosis.eager)
+    trials = [(each.samples, each.trial) for each in diagnosis.counts]
+    if trials:
+        trials.append((diagnosis.calibration_samples, diagnosis.whole))
+    rows = tuple(
+        (str(samples), decibels(trial), _agreement(trial), *(_number(trial, name) for name in names))
+        for samples, trial in trials
+    )
+    sentence = (
+        "Ranges from the first samples of the calibration set only, judged on the same inputs. Where the "
+        "last lines are alike, more samples of this kind change nothing."
+    )
+    header = ("samples", "SQNR", "top-1 agreement", *names)
+    return Section("Calibrated on fewer samples", (sentence,), header, rows)
+
+
+def _agreement(trial: Trial) -> str:
+    found = trial.closeness.top1_agreement
+    return "-" if found is None else f"{found:.1%}"
+
+
 def is_odd(each: ActivationSpread) -> bool:
     """Whether an activation is clipped, or has few of the codes."""
     return (each.clipped or 0.0) > MOST_CLIPPED or (each.bulk is not None and each.bulk < LEAST_BULK)
@@ -260,8 +284,8 @@ def signed(difference: float) -> str:
     return f"{round(difference, 1) + 0.0:+.1f} dB"
 
 
-def _metric(layer: LayerLoss, name: str) -> str:
-    value = layer.left_out.metrics.get(name)
+def _number(trial: Trial, name: str) -> str:
+    value = trial.metrics.get(name)
     return "-" if value is None else f"{float(value):.4f}"
 
 

@@ -1,5 +1,6 @@
 """`edgeq diagnose`: the planted culprit by name, a remedy that a real export confirms, refusals."""
 
+import dataclasses
 import json
 import tomllib
 
@@ -14,6 +15,7 @@ from edgeq.cli.diagnose import diagnose as diagnose_command
 from edgeq.compile.accuracy import answer_with
 from edgeq.compile.diagnosis.diagnose import diagnose_workload
 from edgeq.compile.diagnosis.rescue import Wish
+from edgeq.compile.diagnosis.study import judge, open_study, simulate
 from edgeq.compile.host import HostProgram
 from edgeq.compile.recipe import find_recipe
 from edgeq.compile.recipe_file import load_recipe
@@ -160,6 +162,18 @@ def test_what_cannot_be_done_is_refused(tmp_path, monkeypatch, arguments, error,
 
 def test_no_inputs_are_refused(tmp_path):
     assert run(tmp_path / "m.py", "--inputs", 0).exit_code == 2
+
+
+def test_ranges_from_fewer_samples_are_what_a_calibration_on_these_gives(workload, diagnosis):
+    assert [each.samples for each in diagnosis.counts] == [1, 2, 4]
+    assert diagnosis.calibration_samples == SAMPLES
+    study = open_study(workload, find_recipe("int8-per-tensor"))
+    two = [tuple(leaves) for leaves in study.inputs[:2]]
+    fewer = open_study(dataclasses.replace(workload, calibration=lambda: two), study.recipe)
+    judged = dataclasses.replace(study, ranges=fewer.ranges)
+    assert diagnosis.counts[1].trial == judge(judged, simulate(judged), evaluate=False)
+    assert diagnosis.counts[1].trial != diagnosis.whole
+    assert "Calibrated on fewer samples" in render_text(diagnosis_sections(diagnosis))
 
 
 def test_a_document_is_read_back_as_it_was(diagnosis):

@@ -4,6 +4,7 @@ from hostile import TEXTS
 
 from edgeq.results.diagnosis.document import (
     Advice,
+    CountTrial,
     Diagnosis,
     LayerError,
     LayerLoss,
@@ -91,6 +92,11 @@ def make_diagnosis(names: tuple[str, ...] = NAMES) -> Diagnosis:
         layers=(*layers, make_layer(names[-1], None)),
         trials=(9, 12),
         seconds=3.0,
+        counts=(
+            CountTrial(samples=1, trial=make_trial(9.0)),
+            CountTrial(samples=2, trial=miss_trial("not tried")),
+        ),
+        calibration_samples=3,
         errors=(
             LayerError(module=f"input {names[0]}", kind="", sqnr_db=44.0, drop_db=None),
             *(

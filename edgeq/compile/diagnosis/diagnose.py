@@ -8,6 +8,7 @@ import msgspec
 from edgeq.compile.accuracy import answer_with, evaluate_with
 from edgeq.compile.calibrate import Progress
 from edgeq.compile.diagnosis.attempts import try_suggestions
+from edgeq.compile.diagnosis.counts import try_counts
 from edgeq.compile.diagnosis.growth import Growth, measure_growth
 from edgeq.compile.diagnosis.rescue import Wish, find_remedy
 from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, list_parts, measure_sensitivity
@@ -16,7 +17,15 @@ from edgeq.compile.recipe import Recipe
 from edgeq.compile.silence import silence
 from edgeq.errors import WorkloadError
 from edgeq.results.diagnosis.advice import Evidence, suggest
-from edgeq.results.diagnosis.document import Advice, Diagnosis, LayerLoss, Remedy, Trial, miss_trial
+from edgeq.results.diagnosis.document import (
+    Advice,
+    CountTrial,
+    Diagnosis,
+    LayerLoss,
+    Remedy,
+    Trial,
+    miss_trial,
+)
 from edgeq.results.records import Metrics, Missing
 from edgeq.workload.loader import Workload
 
@@ -40,8 +49,8 @@ def diagnose_workload(
     """Find where `recipe` loses accuracy, and what leaving the worst layers in FP32 gives.
 
     Trials are judged on `samples` of the calibration set, or on SAMPLES, and FEW of a large network.
-    `trials` and `seconds` bound the trials of single layers. Those of the advice may take as many seconds
-    again; those that prove the remedy come last.
+    `trials` and `seconds` bound the trials of single layers. Those of fewer calibration samples and those of
+    the advice may each take as many seconds again; those that prove the remedy come last.
 
     Raises:
         RecipeError: the recipe quantizes nothing, or cannot be simulated.
@@ -62,11 +71,12 @@ def diagnose_workload(
         announce=announce,
         progress=progress,
     )
+    counts = try_counts(study, seconds, evaluate=evaluate, announce=announce)
     suggestions = suggest(_evidence(found, growth, recipe))
     advice = try_suggestions(study, suggestions, seconds, evaluate=evaluate, announce=announce)
     remedy = find_remedy(study, found, wish, evaluate=evaluate, announce=announce)
     eager: Metrics = _evaluate_eager(study) if evaluate else {"missing": NOT_ASKED}
-    return _document(study, found, growth, eager, advice, remedy)
+    return _document(study, found, growth, counts, eager, advice, remedy)
 
 
 def _thin(study: Study) -> Study:
@@ -81,6 +91,7 @@ def _document(
     study: Study,
     found: Sensitivity,
     growth: Growth,
+    counts: tuple[CountTrial, ...],
     eager: Metrics,
     advice: tuple[Advice, ...],
     remedy: Remedy | Missing,
@@ -97,6 +108,8 @@ def _document(
         layers=tuple(map(_record, found.layers)),
         trials=found.trials,
         seconds=found.seconds,
+        counts=counts,
+        calibration_samples=study.order.survey.calibration.samples if study.order.survey else 0,
         errors=growth.errors,
         activations=growth.activations,
         weights=growth.weights,

@@ -12,6 +12,7 @@ from edgeq.cache import write_atomic
 from edgeq.report.diagnosis import (
     activations,
     advice,
+    counts,
     decibels,
     dropping,
     growth,
@@ -53,13 +54,13 @@ def write_diagnosis(path: Path, diagnosis: Diagnosis) -> None:
 
 def render_diagnosis(diagnosis: Diagnosis) -> str:
     """The page of `diagnosis`."""
-    found = diagnosis.remedy
+    found, enough = diagnosis.remedy, counts(diagnosis)
     return render(
         "diagnosis.html",
         title=f"Where {diagnosis.workload} loses accuracy under {diagnosis.recipe}",
         summary=summary(diagnosis),
         pictures=[each for each in (_costs(diagnosis), _growth(diagnosis)) if each is not None],
-        tables=[sensitivity(diagnosis), growth(diagnosis)],
+        tables=[sensitivity(diagnosis), growth(diagnosis), *([enough] if enough.rows else [])],
         advice=advice(diagnosis),
         remedy=remedy(diagnosis),
         overrides=format_overrides(found.overrides) if found is not None else "",

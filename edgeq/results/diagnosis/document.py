@@ -122,6 +122,13 @@ class Advice(Record, frozen=True, kw_only=True):
     trial: Trial
 
 
+class CountTrial(Record, frozen=True, kw_only=True):
+    """The recipe with ranges from the first `samples` of the calibration set only."""
+
+    samples: int
+    trial: Trial
+
+
 class Diagnosis(Record, frozen=True, kw_only=True):
     """A workload under a recipe.
 
@@ -132,6 +139,8 @@ class Diagnosis(Record, frozen=True, kw_only=True):
         eager: the metrics of the eager model.
         layers: worst first.
         trials: how many were made, of how many there could be, in `seconds`.
+        counts: with ranges from fewer samples, the fewest first; `whole` has them from all of
+            `calibration_samples`, which is 0 for a recipe without calibrated ranges.
         errors: how the error grows through the network, in order of execution.
         activations, weights: how their values are spread.
         advice: what the evidence speaks for, each with a trial.
@@ -150,6 +159,8 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     layers: tuple[LayerLoss, ...]
     trials: tuple[int, int]
     seconds: float
+    counts: tuple[CountTrial, ...] = ()
+    calibration_samples: int = 0
     errors: tuple[LayerError, ...]
     activations: tuple[ActivationSpread, ...]
     weights: tuple[WeightSpread, ...]
