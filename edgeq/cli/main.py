@@ -71,6 +71,10 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, _terminate)
+    # PyTorch's idle threads spin, and on a busy machine take the cores from those that work: evaluating
+    # digits took 15 s beside two busy processes on two cores, and 2 s with threads that sleep. It is read
+    # when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         cli.main(standalone_mode=False)
     except EdgeqError as error:
