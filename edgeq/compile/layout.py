@@ -2,7 +2,8 @@
 
 XNNPACK computes with the channels last. A program that takes row-major images turns each one at its input;
 where the caller has them with the channels last, as cameras and decoders do, that work is for nothing. The
-shape stays (N, C, H, W): what changes is the dimension order, 0, 2, 3, 1, of inputs of four dimensions.
+shape stays (N, C, H, W): what changes is the dimension order, 0, 2, 3, 1, of inputs of four dimensions. With
+one channel both orders are the same memory, and ExecuTorch's XNNPACK backend takes one for the other.
 """
 
 from collections.abc import Sequence
@@ -17,19 +18,20 @@ from edgeq.compile.recipe import Recipe
 from edgeq.compile.subject import Subject
 from edgeq.errors import RecipeError
 
-_DIMENSIONS = 4
+_ORDER = (0, 2, 3, 1)
 
 
 def require_images(recipe: Recipe, subject: Subject) -> None:
     """Refuse a recipe with the channels last where no input has channels to put there.
 
     Raises:
-        RecipeError: no input has four dimensions.
+        RecipeError: no input has four dimensions and several channels.
     """
-    if recipe.channels_last and not any(len(spec.shape) == _DIMENSIONS for spec in subject.inputs):
+    if recipe.channels_last and not any(_has_channels(spec.shape) for spec in subject.inputs):
         shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in subject.inputs)
         raise RecipeError(
-            f"recipe {recipe.name!r} has the channels last, and no input has four dimensions: {shapes}",
+            f"recipe {recipe.name!r} has the channels last, and no input is (N, C, H, W) with several "
+            f"channels: {shapes}",
             hint="leave `channels_last` out",
         )
 
@@ -47,12 +49,8 @@ def lay_out(leaves: Sequence[torch.Tensor], specs: Sequence[TensorSpec]) -> list
 
 
 def turn(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy with the channels last; `tensor` itself unless it has four dimensions.
-
-    Not by `contiguous(memory_format=...)`, which leaves tensors alone that are both, by their strides, as
-    those with one channel are: ExecuTorch takes a tensor's dimension order from all of its strides.
-    """
-    if tensor.dim() != _DIMENSIONS:
+    """A copy with the channels last; `tensor` itself unless it is (N, C, H, W) with several channels."""
+    if not _has_channels(tensor.shape):
         return tensor
     return torch.empty(tensor.shape, dtype=tensor.dtype, memory_format=torch.channels_last).copy_(tensor)
 
@@ -76,6 +74,9 @@ def _mark(specs: Sequence[TensorSpec], nodes: Sequence[Any]) -> tuple[TensorSpec
 
 
 def _is_channels_last(value: object) -> bool:
-    return (
-        isinstance(value, torch.Tensor) and value.dim() == _DIMENSIONS and value.dim_order() == (0, 2, 3, 1)
-    )
+    return isinstance(value, torch.Tensor) and _has_channels(value.shape) and value.dim_order() == _ORDER
+
+
+def _has_channels(shape: Sequence[int]) -> bool:
+    """Whether there are channels whose place in memory makes a difference."""
+    return len(shape) == len(_ORDER) and shape[1] > 1 and shape[2] * shape[3] > 1
