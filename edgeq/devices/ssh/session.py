@@ -33,7 +33,8 @@ class SshSession:
             client.close()
 
     def _connect(self) -> "paramiko.SSHClient":
-        if self._client is None:
+        # Another thread that lets go of a connection closes it first: what has no transport is closed.
+        if self._client is None or self._client.get_transport() is None:
             self._is_silent = False
             self._client = open_client(self.target)
             if self.target.silence is not None:
