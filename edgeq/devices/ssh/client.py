@@ -32,6 +32,8 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 # What servers have by themselves, and what an administrator may have made.
 _USUAL_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 _RARE_KEYS = ("ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
+# paramiko's words where the server says neither yes nor no to a key; the error is that of a refusal.
+_NO_ANSWER = "Authentication timeout."
 # Kind of a host key -> what it is called in the negotiation, where that differs.
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
@@ -198,6 +200,8 @@ class _Login:
 
         Raises:
             DeviceError: no key was accepted.
+            paramiko.AuthenticationException: the connection broke off, or no answer came, before any key
+                was refused.
         """
         import paramiko
 
@@ -210,9 +214,13 @@ class _Login:
                 try:
                     further = transport.auth_publickey(user, key)
                 except paramiko.AuthenticationException as error:
+                    if not transport.is_active():
+                        if not said:  # no key was answered, so none was refused
+                            raise
+                        break  # too many keys
+                    if str(error) == _NO_ANSWER:
+                        raise
                     said = str(error)
-                    if not transport.is_active():  # too many keys
-                        break
                     continue
                 if not further:
                     return
