@@ -23,7 +23,7 @@ import torch
 from facts import describe_machine
 from tabulate import tabulate
 
-from edgeq.artifact import TensorSpec, load_artifact
+from edgeq.artifact import load_artifact
 from edgeq.compile.calibrate import read_calibration
 from edgeq.compile.host import HostProgram
 from edgeq.compile.ladder import Eager, climb
@@ -122,8 +122,9 @@ def instructions(run: Run) -> str:
 def row(name: str, path: Path, seconds: float, runs: list[Run], subject: Subject, eager: Eager) -> list[str]:
     """One program's line."""
     artifact = load_artifact(path)
-    inputs: tuple[TensorSpec, ...] = artifact.manifest.inputs if artifact.manifest else ()
-    rung = climb(subject, HostProgram(artifact.program, inputs).run, eager)
+    # ExecuTorch's plain recipe leaves a bare program, which takes the workload's inputs as they are.
+    host = HostProgram(artifact.program, artifact.inputs or subject.inputs)
+    rung = climb(subject, host.run, eager)
     metrics = ", ".join(
         f"{key} {value:.4g}" for key, value in rung.metrics.items() if isinstance(value, float)
     )

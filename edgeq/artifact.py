@@ -182,6 +182,11 @@ class Artifact(Record, frozen=True, kw_only=True):
     manifest: Manifest | None
 
     @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Of the method; unknown, and so empty, for a bare `.pte`."""
+        return self.manifest.inputs if self.manifest is not None else ()
+
+    @property
     def label(self) -> str:
         """Name and recipe, e.g. `digits.int8`."""
         return f"{self.info.name}.{self.info.recipe}"

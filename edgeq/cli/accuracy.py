@@ -214,8 +214,7 @@ def _run_baseline(subject: _Subject, terminal: Terminal) -> "tuple[Reference, ..
     from edgeq.results.ladder import Reference, place_beside
 
     assert subject.workload is not None  # noqa: S101 - `_open` was told that it is needed
-    programs = [(artifact.label, artifact.program) for artifact in subject.artifacts]
-    rows = run_baseline(subject.workload, programs, terminal.announce)
+    rows = run_baseline(subject.workload, subject.artifacts, terminal.announce)
     eager = rows[0].rung.metrics
     _require_same(subject, eager)
     return tuple(

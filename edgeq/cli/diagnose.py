@@ -107,7 +107,7 @@ def _find(
     asked, loaded = load_recipe(recipe), load_workload(workload)
     with silence():
         from edgeq.compile.diagnosis.diagnose import diagnose_workload
-        from edgeq.compile.diagnosis.rescue import Wish
+        from edgeq.compile.diagnosis.remedy import Wish
     return diagnose_workload(
         loaded,
         asked,
@@ -145,7 +145,7 @@ def _require_new(path: Path) -> None:
 
 def _finish(found: "Diagnosis", recipe: str, path: Path | None, *, asked_for: bool) -> None:
     """Write the recipe file; say no when there is no remedy, and one was asked for."""
-    from edgeq.results.diagnosis.toml import format_recipe
+    from edgeq.compile.recipe_text import encode_extension
 
     if found.remedy is None:
         if asked_for or path is not None:
@@ -161,5 +161,5 @@ def _finish(found: "Diagnosis", recipe: str, path: Path | None, *, asked_for: bo
         relative = os.path.relpath(recipe, path.parent)
         extends = relative if relative.startswith("..") else f"./{relative}"
     summary = f"{found.recipe} with {len(found.remedy.layers)} layers in fp32, chosen by edgeq diagnose"
-    write_atomic(path, format_recipe(extends, summary, found.remedy.overrides).encode())
+    write_atomic(path, encode_extension(extends, summary, found.remedy.overrides))
     click.echo(f"{path}: use it as --recipe {path}", err=True)

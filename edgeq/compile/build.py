@@ -30,8 +30,8 @@ from edgeq.compile.export import Announce, Order
 from edgeq.compile.host import HostProgram
 from edgeq.compile.ladder import climb_host
 from edgeq.compile.layers import find_layers
-from edgeq.compile.layout import lay_out_sample
 from edgeq.compile.lower import Lowered, lower_program
+from edgeq.compile.memory_format import lay_out_sample
 from edgeq.compile.quantize import quantize_program
 from edgeq.compile.rewrite import PROOF_SAMPLES, require_equal
 from edgeq.compile.trace import trace_program

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from edgeq.agreement import Rung, missing_rung
-from edgeq.artifact import Array
-from edgeq.compile.accuracy import Answer, answer_with, as_arrays
+from edgeq.artifact import Array, Artifact
+from edgeq.compile.accuracy import answer_with, as_arrays
 from edgeq.compile.calibrate import read_calibration
 from edgeq.compile.host import HostProgram
 from edgeq.compile.ladder import Eager, climb
@@ -64,9 +64,9 @@ class _Unfit(Exception):
 
 
 def run_baseline(
-    workload: Workload, programs: Sequence[tuple[str, Path]], announce: Callable[[str], None]
+    workload: Workload, artifacts: Sequence[Artifact], announce: Callable[[str], None]
 ) -> list[BaselineRow]:
-    """The eager model, `programs` (label and `.pte`), and the eager-mode flow's forms, in this order.
+    """The eager model, the programs of `artifacts`, and the eager-mode flow's forms, in this order.
 
     Raises:
         WorkloadError: what the workload gives is wrong.
@@ -77,11 +77,11 @@ def run_baseline(
         leaves = subject.flatten_inputs(subject.args)
         announce(f"{workload.name}: the eager model and its programs on this host")
         fp32 = climb(subject, eager.answer, eager)
-        rows = [BaselineRow("eager FP32", fp32, _time(answer_with(subject.module, subject), leaves))]
-        for label, path in programs:
-            host = HostProgram(path)
+        rows = [BaselineRow("eager FP32", fp32, _time(partial(answer_with(subject.module, subject), leaves)))]
+        for artifact in artifacts:
+            host = HostProgram(artifact.program, artifact.inputs)
             rung = climb(subject, host.run, eager)
-            rows.append(BaselineRow(f"{label}, .pte", rung, _time(host.bare(), leaves)))
+            rows.append(BaselineRow(f"{artifact.label}, .pte", rung, _time(host.bare(leaves))))
         for method, engine, make in _methods():
             announce(f"{workload.name}: {method}")
             rows.append(_try(BaselineRow(method, missing_rung("not tried")), engine, make, subject, eager))
@@ -118,7 +118,7 @@ def _try(row: BaselineRow, engine: str | None, make: _Make, subject: Subject, ea
         except Exception as error:  # noqa: BLE001 - the user's model under torch's flow raises anything
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             return replace(row, rung=missing_rung(f"the model cannot take it: {reason:.200}"))
-        return replace(row, rung=climb(subject, answer, eager), times=_time(answer, leaves))
+        return replace(row, rung=climb(subject, answer, eager), times=_time(partial(answer, leaves)))
 
 
 @contextmanager
@@ -220,15 +220,15 @@ def _is_equal(expected: Array, got: Array) -> bool:
     return expected.shape == got.shape and bool(np.abs(expected - got).max(initial=0.0) <= reach)
 
 
-def _time(answer: Answer, leaves: list[torch.Tensor]) -> tuple[float, ...]:
-    """Seconds of single inferences of one sample on this host."""
+def _time(infer: Callable[[], object]) -> tuple[float, ...]:
+    """Seconds of single inferences on this host."""
     times: list[float] = []
     with torch.no_grad():
         for _ in range(_WARMUP):
-            answer(leaves)
+            infer()
         begin = time.perf_counter()
         while len(times) < _LEAST or (len(times) < _MOST and time.perf_counter() - begin < _SECONDS):
             start = time.perf_counter()
-            answer(leaves)
+            infer()
             times.append(time.perf_counter() - start)
     return tuple(times)

@@ -22,7 +22,7 @@ import edgeq
 from edgeq.artifact import MANIFEST, Samples
 from edgeq.cache import cached, file_sha256, key_of, staging
 from edgeq.compile.calibrate import Progress, Survey, hash_tensors, read_calibration, survey_calibration
-from edgeq.compile.layout import require_images
+from edgeq.compile.memory_format import require_images
 from edgeq.compile.overrides import Plan, apply_overrides
 from edgeq.compile.recipe import Recipe, require_own_name
 from edgeq.compile.recipe_file import load_recipe

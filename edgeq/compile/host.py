@@ -1,5 +1,6 @@
 """Runs a `.pte` on this machine through ExecuTorch's Python runtime."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,22 +8,22 @@ from typing import Any
 import torch
 
 from edgeq.artifact import TensorSpec
-from edgeq.compile.layout import lay_out
+from edgeq.compile.memory_format import lay_out
 from edgeq.compile.silence import native_log
 from edgeq.errors import ExportError
 
 
 class HostProgram:
-    """The `forward` method of a program file, loaded at the first run."""
+    """The `forward` method of a program file, loaded at the first run; `inputs` say how it takes samples."""
 
-    def __init__(self, path: Path, inputs: Sequence[TensorSpec] = ()) -> None:
+    def __init__(self, path: Path, inputs: Sequence[TensorSpec]) -> None:
         self._path = path
         self._inputs = inputs
         self._program: Any = None
         self._method: Any = None
 
     def run(self, leaves: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Flat outputs for one sample of flat inputs, which are laid out as the program takes them.
+        """Flat outputs for one sample of flat inputs, row-major as everywhere.
 
         Raises:
             ExportError: the runtime refused the program or failed in it; its own log is in the message.
@@ -31,8 +32,7 @@ class HostProgram:
             try:
                 if self._method is None:
                     self._load()
-                given = lay_out(leaves, self._inputs) if self._inputs else list(leaves)
-                return list(self._method.execute(given))
+                return list(self._method.execute(lay_out(leaves, self._inputs)))
             except RuntimeError as error:
                 said = "\n  ".join(line for line in log().splitlines() if "cpuinfo" not in line)
                 raise ExportError(
@@ -40,14 +40,9 @@ class HostProgram:
                     hint="export it as fp32 to see whether the recipe is the cause",
                 ) from error
 
-    def bare(self) -> Callable[[Sequence[torch.Tensor]], list[torch.Tensor]]:
-        """The program without what `run` has around it, for timing; it has run before."""
-        method = self._method
-
-        def execute(leaves: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-            return list(method.execute(list(leaves)))
-
-        return execute
+    def bare(self, leaves: Sequence[torch.Tensor]) -> Callable[[], object]:
+        """One inference of this sample, without what `run` has around it, for timing; it has run before."""
+        return functools.partial(self._method.execute, lay_out(leaves, self._inputs))
 
     def _load(self) -> None:
         # Imported here: the native library writes to stderr when it is loaded.

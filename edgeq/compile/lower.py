@@ -18,7 +18,7 @@ from torch.fx import GraphModule, Node
 
 from edgeq.artifact import TensorSpec
 from edgeq.compile.graph import describe_graph, op_name
-from edgeq.compile.layout import describe_borders
+from edgeq.compile.memory_format import describe_borders
 from edgeq.compile.partition import make_partitioner
 from edgeq.compile.planning import describe_plan
 from edgeq.compile.remedies import find_remedy

@@ -1,5 +1,6 @@
-"""Writes a recipe as a file that `load_recipe` reads back as the same recipe."""
+"""Writes recipes as files that `load_recipe` reads."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from edgeq.compile.recipe_file import RECIPE_SCHEMA
 
 
 def encode_recipe(recipe: Recipe) -> bytes:
-    """`recipe` as TOML: what it extends, its name, and what differs from that.
+    """`recipe` as TOML that is read back as the same: what it extends, its name, and what differs from that.
 
     It extends the built-in recipe from which it differs least.
     """
@@ -24,3 +25,10 @@ def encode_recipe(recipe: Recipe) -> bytes:
     nearest = min(fitting, key=lambda each: len(differences(each)))
     head = {"schema": RECIPE_SCHEMA, "extends": nearest.name, "name": recipe.name, "summary": recipe.summary}
     return msgspec.toml.encode({**head, **differences(nearest)})
+
+
+def encode_extension(extends: str, summary: str, overrides: Sequence[Mapping[str, object]]) -> bytes:
+    """A recipe file that adds `overrides` to the recipe, or recipe file, that `extends` names."""
+    return msgspec.toml.encode(
+        {"schema": RECIPE_SCHEMA, "extends": extends, "summary": summary, "overrides": list(overrides)}
+    )

@@ -170,7 +170,7 @@ def _type_of(role: str, spec: TensorSpec) -> tuple[int, str, str]:
         raise InputError(
             f"{role} {spec.name!r} has its channels last, and tensors of ExecuTorch's Java library are "
             "row-major",
-            hint="package it --as bundle, or export it without `channels_last`",
+            hint="package it --as bundle, or export it without `channels_last`, and with contiguous outputs",
         )
     if spec.dtype not in _TYPES:
         raise InputError(

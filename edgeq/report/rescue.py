@@ -1,4 +1,4 @@
-"""What a search found, as sections of a report: what was measured, and what was only simulated."""
+"""What a search found, as sections of a report: what was run, and what was only simulated."""
 
 from edgeq.report.section import Row, Section
 from edgeq.results.records import Metrics, Missing
@@ -17,9 +17,9 @@ def _exported(found: Rescue) -> Section:
     loss = best.loss
     lost = f"{loss.metric} {loss.value:.4f} of {loss.reference:.4f} in FP32, {loss.allowed:.4g} may be lost."
     where = (
-        "Nothing was measured on a device."
+        "Nothing was run on a device."
         if found.device is None
-        else f"Costs are those measured on {found.device}; accuracy is that of the .pte on this machine."
+        else f"Costs are those of its runs on {found.device}; accuracy is that of the .pte on this machine."
     )
     first = next((each.cost for each in found.options if each.recipe == found.start), None)
     header = ("recipe", "accuracy", "lost", "", _cost_name(found), f"/ {found.start}", "program", "peak RSS")

@@ -13,6 +13,7 @@ from edgeq.compile.accuracy import SPARE_SAMPLES
 from edgeq.compile.eager_baseline import run_baseline
 from edgeq.compile.export import publish
 from edgeq.compile.ladder import Eager, climb, climb_host
+from edgeq.compile.recipe import extend_recipe
 from edgeq.compile.subject import open_subject
 from edgeq.workload.loader import load_workload
 
@@ -220,9 +221,18 @@ def test_eager_mode_flow_takes_a_recurrent_layer_only_dynamically():
     assert dynamic.times
 
 
-def baseline_of(workload):
+def test_program_that_takes_the_channels_last_is_given_them_so_beside_the_eager_flow():
+    workload = make_workload(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), (1, 3, 6, 5))
+    artifact = export(workload, extend_recipe("int8", name="last", channels_last=True))
+    row = baseline_of(workload, artifact)[1]
+    assert row.method == "net.last, .pte"
+    assert row.rung.closeness == artifact.manifest.accuracy.agreement["host"]
+    assert row.times
+
+
+def baseline_of(workload, *artifacts):
     loaded = load_workload(workload) if isinstance(workload, str) else workload
-    return run_baseline(loaded, [], lambda _: None)
+    return run_baseline(loaded, artifacts, lambda _: None)
 
 
 class Adding(nn.Module):

@@ -14,17 +14,17 @@ from networks import export, make_workload, residual_net, sqnr_db
 from edgeq.cli.diagnose import diagnose as diagnose_command
 from edgeq.compile.accuracy import answer_with
 from edgeq.compile.diagnosis.diagnose import diagnose_workload
-from edgeq.compile.diagnosis.rescue import Wish
+from edgeq.compile.diagnosis.remedy import Wish
 from edgeq.compile.diagnosis.study import judge, open_study, simulate
 from edgeq.compile.host import HostProgram
 from edgeq.compile.recipe import find_recipe
 from edgeq.compile.recipe_file import load_recipe
+from edgeq.compile.recipe_text import encode_extension
 from edgeq.compile.subject import open_subject
 from edgeq.errors import GateFailed, InputError, WorkloadError
 from edgeq.report.diagnosis import diagnosis_sections
 from edgeq.report.text import render_text
 from edgeq.results.diagnosis.document import Diagnosis, encode_diagnosis
-from edgeq.results.diagnosis.toml import format_recipe
 
 SAMPLES = 8
 
@@ -57,10 +57,10 @@ def test_the_planted_layer_comes_first_with_the_override_that_leaves_it_out(diag
 
 def test_a_real_export_by_the_written_recipe_is_as_close_as_was_predicted(tmp_path, workload, diagnosis):
     path = tmp_path / "rescued.toml"
-    path.write_text(format_recipe("int8-per-tensor", "a test", diagnosis.remedy.overrides))
+    path.write_bytes(encode_extension("int8-per-tensor", "a test", diagnosis.remedy.overrides))
     artifact = export(workload, load_recipe(str(path)))
     assert {layer.module: layer.got for layer in artifact.manifest.layers}["wide"] == "fp32"
-    subject, host = open_subject(workload), HostProgram(artifact.program)
+    subject, host = open_subject(workload), HostProgram(artifact.program, artifact.inputs)
     eager = answer_with(subject.module, subject)
     rows = [subject.flatten_inputs(sample) for sample in workload.calibration()]
     expected, got = (

@@ -78,7 +78,7 @@ def test_manifest_tells_where_the_ranges_came_from(digits_fp32, digits_int8):
 
 
 def test_host_runtime_reproduces_the_reference(digits_int8):
-    program = HostProgram(digits_int8.program)
+    program = HostProgram(digits_int8.program, digits_int8.inputs)
     inputs = read_samples(digits_int8.folder / "inputs.safetensors")
     outputs = read_samples(digits_int8.folder / "outputs.safetensors")
     assert len(inputs) == len(outputs) == digits_int8.manifest.reference_samples == 8
@@ -116,7 +116,7 @@ def test_another_calibration_set_is_another_artifact(digits, digits_int8, monkey
 def test_replay_of_the_hosts_own_outputs_gives_the_hosts_accuracy(digits, digits_int8):
     recording = record_evaluation(digits)
     assert recording.metrics == digits_int8.manifest.accuracy.eager
-    program = HostProgram(digits_int8.program)
+    program = HostProgram(digits_int8.program, digits_int8.inputs)
     rows = [[torch.from_numpy(array) for array in row] for row in recording.inputs]
     outputs = [tuple(tensor.numpy() for tensor in program.run(row)) for row in rows]
     accuracy = digits_int8.manifest.accuracy

@@ -9,7 +9,7 @@ from torch import nn
 from edgeq.compile.diagnosis.diagnose import diagnose_workload
 from edgeq.compile.diagnosis.growth import measure_growth
 from edgeq.compile.diagnosis.histogram import RunningHistogram
-from edgeq.compile.diagnosis.rescue import Wish
+from edgeq.compile.diagnosis.remedy import Wish
 from edgeq.compile.diagnosis.study import judge, open_study, simulate
 from edgeq.compile.recipe import Percentile, extend_recipe, find_recipe
 

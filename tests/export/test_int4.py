@@ -70,7 +70,7 @@ def test_each_layer_has_the_precision_that_was_asked_for(mixed):
 
 def test_runtime_gives_what_the_converted_model_gives(mixed):
     folder = mixed[1].folder
-    host = HostProgram(mixed[1].program)
+    host = HostProgram(mixed[1].program, mixed[1].inputs)
     given, expected = (read_samples(folder / f"{name}.safetensors") for name in ("inputs", "outputs"))
     for inputs, outputs in zip(given, expected, strict=True):
         got = host.run([torch.from_numpy(array) for array in inputs])[0].numpy()

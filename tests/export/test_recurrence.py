@@ -93,7 +93,9 @@ def test_lstm_is_quantized_by_name_and_stored_once(recipe):
         leaves = [torch.from_numpy(array) for array in row]
         with torch.no_grad():
             eager = subject.module(*leaves)
-        assert sqnr_db(eager.numpy(), HostProgram(artifact.program).run(leaves)[0].numpy()) > 20
+        assert (
+            sqnr_db(eager.numpy(), HostProgram(artifact.program, artifact.inputs).run(leaves)[0].numpy()) > 20
+        )
 
 
 def test_override_selects_an_lstm_as_the_operator_that_it_was():

@@ -235,7 +235,7 @@ def test_squeeze_and_excitation_is_int8_from_end_to_end():
     # Both means have ranges of their own: they are narrower than what they average.
     assert ranges["mean"].high < ranges["hardswish"].high
     subject = open_subject(workload)
-    host = HostProgram(made.program)
+    host = HostProgram(made.program, made.inputs)
     with torch.no_grad():
         pairs = [(subject.module(*row), host.run(list(row))[0]) for row in workload.calibration()]
     assert (

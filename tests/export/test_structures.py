@@ -19,7 +19,7 @@ def run_both(workload: Workload, artifact: Artifact) -> list[tuple[np.ndarray, n
     subject = open_subject(workload)
     with torch.no_grad():
         eager = pytree.tree_leaves(subject.module(*subject.args))
-    got = HostProgram(artifact.program).run(subject.flatten_inputs(subject.args))
+    got = HostProgram(artifact.program, artifact.inputs).run(subject.flatten_inputs(subject.args))
     return [(a.numpy(), b.numpy()) for a, b in zip(eager, got, strict=True)]
 
 

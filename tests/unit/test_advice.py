@@ -16,13 +16,14 @@ from diagnoses import (
     make_weight,
 )
 
+from edgeq.compile.recipe_text import encode_extension
 from edgeq.report.diagnosis import diagnosis_sections
 from edgeq.report.html.diagnosis import render_diagnosis
 from edgeq.report.text import render_text
 from edgeq.results.diagnosis.advice import Evidence, suggest
 from edgeq.results.diagnosis.document import Diagnosis, LayerError, encode_diagnosis
 from edgeq.results.diagnosis.spread import find_outliers
-from edgeq.results.diagnosis.toml import format_overrides, format_recipe
+from edgeq.results.diagnosis.toml import format_overrides
 
 
 def changes(settings=None, layers=(), activations=(), weights=()):
@@ -102,7 +103,7 @@ def test_an_outlier_is_eight_times_the_median_of_the_channels_that_are_used():
 def test_overrides_are_toml_whatever_the_names():
     given = [{"module": 'a"]\n[x', "precision": "fp32"}, {"operator": "add", "precision": "fp32"}]
     assert tomllib.loads(format_overrides(given))["overrides"] == given
-    assert tomllib.loads(format_recipe("int8", "s", given)) == {
+    assert tomllib.loads(encode_extension("int8", "s", given).decode()) == {
         "schema": 1,
         "extends": "int8",
         "summary": "s",

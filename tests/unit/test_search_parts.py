@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from edgeq.compile.diagnosis.bisection import next_counts
 from edgeq.compile.recipe import RECIPES, MinMax, Override, Percentile, extend_recipe, find_recipe
 from edgeq.compile.recipe_file import load_recipe
 from edgeq.compile.recipe_text import encode_recipe
@@ -13,7 +14,6 @@ from edgeq.compile.search.candidates import (
     list_observers,
     require_searchable,
 )
-from edgeq.compile.search.counts import next_counts
 from edgeq.compile.search.journal import JOURNAL, Journal, Ranked, Tried
 from edgeq.errors import InputError, RecipeError
 from edgeq.results.records import Closeness
@@ -21,11 +21,13 @@ from edgeq.results.records import Closeness
 INT8 = find_recipe("int8")
 
 
+@pytest.mark.parametrize("ahead", [1, 2, 3])
 @pytest.mark.parametrize("total", [1, 2, 7, 40])
-def test_the_least_count_that_is_enough_is_found_in_few_trials(total):
+def test_the_least_count_that_is_enough_is_found_in_few_trials(total, ahead):
     for enough in range(1, total + 2):
         known = {}
-        while wanted := next_counts(known, total):
+        while wanted := next_counts(known, total, ahead):
+            assert len(wanted) <= ahead
             assert not set(wanted) & set(known)
             assert all(1 <= count <= total for count in wanted)
             known |= {count: count >= enough for count in wanted}

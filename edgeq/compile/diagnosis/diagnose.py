@@ -8,9 +8,9 @@ import msgspec
 from edgeq.compile.accuracy import answer_with, evaluate_with
 from edgeq.compile.calibrate import Progress
 from edgeq.compile.diagnosis.attempts import try_suggestions
-from edgeq.compile.diagnosis.counts import try_counts
+from edgeq.compile.diagnosis.fewer_samples import try_fewer_samples
 from edgeq.compile.diagnosis.growth import Growth, measure_growth
-from edgeq.compile.diagnosis.rescue import Wish, find_remedy
+from edgeq.compile.diagnosis.remedy import Wish, find_remedy
 from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, list_parts, measure_sensitivity
 from edgeq.compile.diagnosis.study import NOT_ASKED, SAMPLES, Study, open_study
 from edgeq.compile.recipe import Recipe
@@ -71,7 +71,7 @@ def diagnose_workload(
         announce=announce,
         progress=progress,
     )
-    counts = try_counts(study, seconds, evaluate=evaluate, announce=announce)
+    counts = try_fewer_samples(study, seconds, evaluate=evaluate, announce=announce)
     suggestions = suggest(_evidence(found, growth, recipe))
     advice = try_suggestions(study, suggestions, seconds, evaluate=evaluate, announce=announce)
     remedy = find_remedy(study, found, wish, evaluate=evaluate, announce=announce)

@@ -17,11 +17,11 @@ import msgspec
 
 from edgeq.artifact import Artifact, load_artifact
 from edgeq.cache import key_of
+from edgeq.compile.diagnosis.bisection import next_counts
 from edgeq.compile.recipe import Override, Recipe, find_recipe
 from edgeq.compile.search import trial
 from edgeq.compile.search.budget import Budget
 from edgeq.compile.search.candidates import leave_out, list_corrections, list_observers, require_searchable
-from edgeq.compile.search.counts import next_counts
 from edgeq.compile.search.journal import Exported, Journal, Ranked, Tried
 from edgeq.compile.search.processes import Call, Crew
 from edgeq.errors import ArtifactError, ExportError
@@ -31,6 +31,8 @@ from edgeq.results.records import Metrics
 
 ARTIFACTS = "artifacts"
 _FP32 = find_recipe("fp32")
+# Counts of layers that are tried at once, however many processes there are: the trials must not depend on it.
+_AHEAD = 2
 
 Announce = Callable[[str], None]
 
@@ -114,7 +116,7 @@ class HostSearch:
             kept = {each.recipe: each.loss.within for each in candidates if each.recipe is not _FP32}
             tried = {count: _keep(best.tried.recipe, ranking, count) for count in counts if counts[count]}
             wrong = [count for count, recipe in tried.items() if not kept.get(recipe, self._may_be(recipe))]
-            if any(kept.values()) or not wrong or not self._budget.lasts():
+            if not wrong or not self._budget.lasts():
                 return Found(candidates, list(self._trials.values()))
             counts |= dict.fromkeys(wrong, False)
 
@@ -153,7 +155,7 @@ class HostSearch:
 
     def _bisect(self, recipe: Recipe, ranking: "Ranking", counts: dict[int, bool]) -> None:
         """Find the least number of layers, worst first, that is enough to leave in FP32."""
-        while wanted := next_counts(counts, len(ranking)):
+        while wanted := next_counts(counts, len(ranking), _AHEAD):
             found = self._try([(recipe, ranking[:count]) for count in wanted])
             if len(found) < len(wanted):
                 return

@@ -4,7 +4,7 @@ A rule speaks only when its evidence is there and the recipe does not have the c
 helps here is another question: each change is tried afterwards.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,20 +66,18 @@ def suggest(evidence: Evidence) -> list[Suggestion]:
 def _outlier_weights(evidence: Evidence) -> Iterator[Suggestion]:
     shared = [each for each in evidence.weights if each.output_outliers and not each.per_channel]
     if shared:
-        yield Suggestion(
+        yield _suggest(
             "weight-outliers",
-            "one scale for all output channels, and some are far larger than the others: "
-            + _listed(f"{each.module}: {name_channels(each.output_outliers)}" for each in shared),
-            tuple(each.module for each in shared),
+            "one scale for all output channels, and some are far larger than the others",
+            [(each.module, f": {name_channels(each.output_outliers)}") for each in shared],
             {"overrides": [{"module": each.module, "per_channel": True} for each in shared]},
         )
     across = [each for each in evidence.weights if each.input_outliers and not each.is_depthwise]
     if across and not evidence.settings["equalize"]:
-        yield Suggestion(
+        yield _suggest(
             "weight-outliers",
-            "weights for some input channels are far larger than the others, and share their scales: "
-            + _listed(f"{each.module}: {name_channels(each.input_outliers)}" for each in across),
-            tuple(each.module for each in across),
+            "weights for some input channels are far larger than the others, and share their scales",
+            [(each.module, f": {name_channels(each.input_outliers)}") for each in across],
             {"equalize": True},
         )
 
@@ -87,11 +85,10 @@ def _outlier_weights(evidence: Evidence) -> Iterator[Suggestion]:
 def _outlier_activations(evidence: Evidence) -> Iterator[Suggestion]:
     found = [each for each in evidence.activations if each.outliers]
     if found and not evidence.settings["equalize"]:
-        yield Suggestion(
+        yield _suggest(
             "activation-outliers",
-            "some channels of an activation are far larger than the others, and it has one scale: "
-            + _listed(f"{each.module}: {name_channels(each.outliers)}" for each in found),
-            tuple(each.module for each in found),
+            "some channels of an activation are far larger than the others, and it has one scale",
+            [(each.module, f": {name_channels(each.outliers)}") for each in found],
             {"equalize": True},
         )
 
@@ -100,11 +97,10 @@ def _clipped(evidence: Evidence) -> Iterator[Suggestion]:
     found = [each for each in evidence.activations if (each.clipped or 0.0) > MOST_CLIPPED]
     found = sorted((each for each in found if each.observer != "min-max"), key=lambda x: -(x.clipped or 0.0))
     if found:
-        yield Suggestion(
+        yield _suggest(
             "clipped",
-            f"more than {MOST_CLIPPED:.0%} of the values are beyond the range that was chosen: "
-            + _listed(f"{each.module} ({each.clipped:.1%})" for each in found),
-            tuple(each.module for each in found),
+            f"more than {MOST_CLIPPED:.0%} of the values are beyond the range that was chosen",
+            [(each.module, f" ({each.clipped:.1%})") for each in found],
             _observe(found, "min-max"),
         )
 
@@ -115,11 +111,10 @@ def _wide(evidence: Evidence) -> Iterator[Suggestion]:
     for observer in ("mse", "percentile"):
         others = [each for each in found if each.observer != observer]
         if others:
-            yield Suggestion(
+            yield _suggest(
                 "wide-range",
-                f"99.9% of the values have less than {LEAST_BULK:.0%} of the 256 codes: "
-                + _listed(f"{each.module} ({each.bulk:.0%})" for each in others),
-                tuple(each.module for each in others),
+                f"99.9% of the values have less than {LEAST_BULK:.0%} of the 256 codes",
+                [(each.module, f" ({each.bulk:.0%})") for each in others],
                 _observe(others, observer),
             )
 
@@ -129,14 +124,13 @@ def _depthwise(evidence: Evidence) -> Iterator[Suggestion]:
     found = [layer for layer in evidence.layers if layer.module in names and evidence.is_bad(layer)]
     if not found:
         return
-    message = "depthwise layers are among the worst: " + _listed(layer.module for layer in found)
-    modules = tuple(layer.module for layer in found)
+    modules = [(layer.module, "") for layer in found]
     changes: list[Change] = [{"equalize": True}]
     if evidence.is_static:
         changes += [{"bias_correction": True}, {"equalize": True, "bias_correction": True}]
     for change in changes:
         if not all(evidence.settings[key] for key in change):
-            yield Suggestion("depthwise", message, modules, change)
+            yield _suggest("depthwise", "depthwise layers are among the worst", modules, change)
 
 
 def _ends(evidence: Evidence) -> Iterator[Suggestion]:
@@ -171,7 +165,9 @@ def name_channels(outliers: Sequence[OutlierChannel]) -> str:
     return f"channel{'s' if len(outliers) > 1 else ''} {shown}{rest}"
 
 
-def _listed(names: Iterable[str]) -> str:
-    each = list(names)
-    rest = f"; and {len(each) - _NAMED} more" if len(each) > _NAMED else ""
-    return "; ".join(each[:_NAMED]) + rest
+def _suggest(code: str, words: str, found: Sequence[tuple[str, str]], change: Change) -> Suggestion:
+    """`found`: the modules, the worst first, each with what is told of it behind its name."""
+    told = [module + about for module, about in found]
+    rest = [f"and {len(told) - _NAMED} more"] if len(told) > _NAMED else []
+    message = f"{words}: {'; '.join([*told[:_NAMED], *rest])}"
+    return Suggestion(code, message, tuple(module for module, _ in found), change)

@@ -20,7 +20,7 @@ from edgeq.compile.threads import one_thread
 from edgeq.results.diagnosis.document import CountTrial, miss_trial
 
 
-def try_counts(
+def try_fewer_samples(
     study: Study,
     seconds: float | None,
     *,

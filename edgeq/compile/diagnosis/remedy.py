@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from edgeq.compile.diagnosis.bisection import next_counts
 from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity
 from edgeq.compile.diagnosis.study import Study, judge, simulate
 from edgeq.results.diagnosis.document import Remedy, Trial
@@ -87,14 +88,7 @@ def _choose(found: Sensitivity, wish: Wish, sqnr_db: Callable[[int], float]) -> 
 
 def _fewest(most: int, reaches: Callable[[int], bool]) -> int | None:
     """The least count up to `most` that reaches it, if more layers never do worse; None without any."""
-    if most < 1:
-        return None
-    low, high = 0, 1
-    while not reaches(high):
-        if high == most:
-            return None
-        low, high = high, min(2 * high, most)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle, high)
-    return high
+    known: dict[int, bool] = {}
+    while wanted := next_counts(known, most):
+        known |= {count: reaches(count) for count in wanted}
+    return min((count for count, is_enough in known.items() if is_enough), default=None)
