@@ -102,6 +102,27 @@ class TensorRange(Record, frozen=True, kw_only=True):
     beyond: float | None
 
 
+class ClassCoverage(Record, frozen=True, kw_only=True):
+    """Classes by the model's own top-1 answer, in the calibration set and in the evaluation.
+
+    Attributes:
+        classes: how many the output has.
+        calibrated: how many of them the calibration set has samples of.
+        evaluated: how many of them the evaluation has samples of; None without an evaluation.
+        missing: those of the evaluation that the calibration set lacks, the most frequent first.
+        missing_share: of the samples of the evaluation; None without one.
+        expected_share: what a random draw from the evaluation, as large as the calibration set, is expected
+            to lack: the sum over its classes of p (1 - p)^samples.
+    """
+
+    classes: int
+    calibrated: int
+    evaluated: int | None
+    missing: tuple[int, ...]
+    missing_share: float | None
+    expected_share: float | None
+
+
 class Coverage(Record, frozen=True, kw_only=True):
     """What the calibration set covers.
 
@@ -112,6 +133,7 @@ class Coverage(Record, frozen=True, kw_only=True):
         checkpoints: numbers of samples at which that was looked at.
         growth: the least share of its final extent that any range had there.
         duplicates: samples that came before, looked for among the first `compared`.
+        classes: None where no output looks like scores of classes, and in the manifest of an older edgeq.
     """
 
     held_out: int
@@ -122,6 +144,7 @@ class Coverage(Record, frozen=True, kw_only=True):
     compared: int
     inputs: tuple[CalibrationInput, ...]
     ranges: tuple[TensorRange, ...]
+    classes: ClassCoverage | None = None
 
 
 class QuantizedLayer(Record, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from edgeq.artifact import Artifact, CalibrationInput, Coverage, Manifest, TensorRange
+from edgeq.artifact import Artifact, CalibrationInput, ClassCoverage, Coverage, Manifest, TensorRange
 from edgeq.errors import InputError
 
 
@@ -43,6 +43,8 @@ def render_coverage(manifest: Manifest, coverage: Coverage) -> str:
         "",
         f"{coverage.duplicates} of the first {coverage.compared} samples repeat an earlier one",
     ]
+    if coverage.classes is not None:
+        lines.append(_render_classes(coverage.classes))
     if coverage.inputs:
         lines += ["", _render_inputs(coverage.inputs)]
     if coverage.held_out:
@@ -53,6 +55,20 @@ def render_coverage(manifest: Manifest, coverage: Coverage) -> str:
     if manifest.warnings:
         lines += ["", *(f"warning: {each.message} [{each.code}]" for each in manifest.warnings)]
     return "\n".join(lines)
+
+
+def _render_classes(classes: ClassCoverage) -> str:
+    """How many classes there are samples of, by the model's own answers."""
+    said = f"the model finds {classes.calibrated} of its {classes.classes} classes in them"
+    if classes.missing_share is None:
+        return f"{said}; there is no evaluation to compare with"
+    if not classes.missing:
+        return f"{said}, and all {classes.evaluated} that it finds in the evaluation"
+    return (
+        f"{said}; {len(classes.missing)} of {classes.evaluated} that it finds in the evaluation are missing, "
+        f"{classes.missing_share:.1%} of its samples; a random draw of the same size would lack about "
+        f"{classes.expected_share:.1%}"
+    )
 
 
 def _render_inputs(inputs: tuple[CalibrationInput, ...]) -> str:

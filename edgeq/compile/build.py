@@ -25,10 +25,10 @@ from edgeq.cache import file_sha256
 from edgeq.compile.accuracy import answer_with
 from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
 from edgeq.compile.calibrate import Fingerprint, read_calibration
-from edgeq.compile.coverage import describe_coverage, doubt_coverage
+from edgeq.compile.coverage import Watch, describe_coverage, doubt_coverage
 from edgeq.compile.export import Announce, Order
 from edgeq.compile.host import HostProgram
-from edgeq.compile.ladder import climb_host
+from edgeq.compile.ladder import Eager, climb_host
 from edgeq.compile.layers import find_layers
 from edgeq.compile.lower import Lowered, lower_program
 from edgeq.compile.memory_format import lay_out_sample
@@ -63,8 +63,10 @@ def build_artifact(order: Order, folder: Path, announce: Announce) -> None:
     write_samples(folder / INPUTS, order.reference)
     write_samples(folder / OUTPUTS, outputs)
     announce(f"{order.name}: evaluating {order.recipe.name}")
-    accuracy = climb_host(order.subject, converted.module, host.run)
-    manifest = _describe(order, folder, converted, lowered, accuracy)
+    eager = Eager(order.subject)
+    accuracy = climb_host(order.subject, converted.module, host.run, eager)
+    coverage = _cover(order, converted, eager)
+    manifest = _describe(order, folder, converted, lowered, accuracy, coverage)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
@@ -74,7 +76,7 @@ class _Converted:
 
     module: torch.nn.Module
     verified: Verified
-    coverage: Coverage | None = None
+    watch: Watch | None = None
 
 
 def _convert(order: Order, announce: Announce) -> _Converted:
@@ -93,8 +95,7 @@ def _convert(order: Order, announce: Announce) -> _Converted:
     if order.recipe.bias_correction:
         announce(f"{order.name}: correcting the biases")
         correct_biases(quantized.module, order.program, order.plan, first_samples(order, CORRECTION_SAMPLES))
-    coverage = describe_coverage(quantized.watch, survey.inquiry) if survey and quantized.watch else None
-    return _Converted(quantized.module, records, coverage)
+    return _Converted(quantized.module, records, quantized.watch)
 
 
 def _lower(order: Order, converted: _Converted) -> Lowered:
@@ -156,8 +157,19 @@ def _require_likeness(order: Order, host: HostProgram, outputs: Samples) -> None
                 )
 
 
+def _cover(order: Order, converted: _Converted, eager: Eager) -> Coverage | None:
+    if order.survey is None or converted.watch is None:
+        return None
+    return describe_coverage(converted.watch, order.survey.inquiry, eager.classes)
+
+
 def _describe(
-    order: Order, folder: Path, converted: _Converted, lowered: Lowered, accuracy: Accuracy
+    order: Order,
+    folder: Path,
+    converted: _Converted,
+    lowered: Lowered,
+    accuracy: Accuracy,
+    coverage: Coverage | None,
 ) -> Manifest:
     source = order.subject.workload.source
     return Manifest(
@@ -175,13 +187,13 @@ def _describe(
         reference_sha256={name: file_sha256(folder / name) for name in (INPUTS, OUTPUTS)},
         rewrites={step.name: step.places for step in order.steps},
         calibration=order.survey.calibration if order.survey else None,
-        coverage=converted.coverage,
+        coverage=coverage,
         layers=converted.verified.layers,
         delegation=lowered.delegation,
         accuracy=accuracy,
         warnings=(
             *(order.survey.inquiry.warnings() if order.survey else ()),
-            *(doubt_coverage(converted.coverage) if converted.coverage else ()),
+            *(doubt_coverage(coverage) if coverage else ()),
         ),
     )
 

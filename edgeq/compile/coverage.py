@@ -5,14 +5,15 @@ set. Every sample counts for the ranges; the last fifth is also looked at as if 
 that the observers would have given just before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import ObserverBase
 
-from edgeq.artifact import Coverage, TensorRange
+from edgeq.artifact import Array, Coverage, TensorRange
+from edgeq.compile.classes import ClassCount, cover_classes, doubt_classes
 from edgeq.compile.doubts import HOLD_OUT, REMEMBERED, Inquiry
 from edgeq.compile.observers import kind_of
 from edgeq.compile.overrides import paths_of
@@ -53,6 +54,7 @@ class Watch:
         self.held_out = count // HOLD_OUT
         self.checkpoints = tuple(_checkpoints(count))
         self.ranges: tuple[TensorRange, ...] = ()
+        self.classes = ClassCount()
         self._first_held_out = count - self.held_out
         self._done = 0
         self._tensors = _observed(prepared)
@@ -69,8 +71,9 @@ class Watch:
         """The first checkpoint from which every range had settled."""
         return max((tensor.settled for tensor in self.ranges), default=0)
 
-    def end_sample(self) -> None:
-        """Count a sample that has gone through."""
+    def end_sample(self, outputs: Sequence[Array]) -> None:
+        """Count a sample that has gone through, and gave these flat outputs."""
+        self.classes.add(outputs)
         self._done += 1
         if self._done in self.checkpoints:
             for tensor in self._tensors:
@@ -126,8 +129,8 @@ class Watch:
         )
 
 
-def describe_coverage(watch: Watch, inquiry: Inquiry) -> Coverage:
-    """What a watch and an inquiry into the same set have found, as it is recorded."""
+def describe_coverage(watch: Watch, inquiry: Inquiry, evaluated: ClassCount) -> Coverage:
+    """What a watch and an inquiry into the same set have found, beside the classes of the evaluation."""
     return Coverage(
         held_out=watch.held_out,
         enough=watch.enough,
@@ -137,12 +140,13 @@ def describe_coverage(watch: Watch, inquiry: Inquiry) -> Coverage:
         compared=min(inquiry.samples, REMEMBERED),
         inputs=inquiry.inputs(),
         ranges=watch.ranges,
+        classes=cover_classes(watch.classes, evaluated),
     )
 
 
 def doubt_coverage(coverage: Coverage) -> tuple[RunWarning, ...]:
-    """What held-out data show to be wrong with the ranges."""
-    warnings = []
+    """What held-out data show to be wrong with the ranges, and the evaluation with the choice of samples."""
+    warnings = list(doubt_classes(coverage.classes))
     wider = [each for each in coverage.ranges if (each.beyond or 0) > NEW_EXTREMES]
     if wider:
         named = _named([(each.beyond or 0, each) for each in wider])

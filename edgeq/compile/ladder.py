@@ -13,6 +13,7 @@ from edgeq.agreement import Rung, Tally
 from edgeq.artifact import Array
 from edgeq.compile.accuracy import Answer, answer_with, as_arrays, evaluate_with, spare_inputs
 from edgeq.compile.calibrate import hash_tensors
+from edgeq.compile.classes import ClassCount
 from edgeq.compile.subject import Subject
 from edgeq.results.records import Accuracy
 
@@ -23,18 +24,24 @@ _NOT_YET = "not run on a device yet"
 
 
 class Eager:
-    """The eager model's outputs for an input, whichever rung asks; `asked` counts what `answer` gave."""
+    """The eager model's outputs for an input, whichever rung asks.
+
+    `asked` counts what `answer` gave, `classes` the classes that these outputs put first.
+    """
 
     def __init__(self, subject: Subject, room: int = REMEMBERED_BYTES) -> None:
         self._answer = answer_with(subject.module, subject)
         self._room = room
         self._known: dict[bytes, list[Array]] = {}
         self.asked = 0
+        self.classes = ClassCount()
 
     def answer(self, leaves: list[torch.Tensor]) -> list[torch.Tensor]:
         """Flat outputs as tensors, which are the asker's own."""
+        outputs = self.outputs(leaves)
         self.asked += 1
-        return [torch.from_numpy(array.copy()) for array in self.outputs(leaves)]
+        self.classes.add(outputs)
+        return [torch.from_numpy(array.copy()) for array in outputs]
 
     def outputs(self, leaves: list[torch.Tensor]) -> list[Array]:
         """Flat outputs, not to be changed."""
@@ -50,13 +57,12 @@ class Eager:
         return given
 
 
-def climb_host(subject: Subject, converted: torch.nn.Module, host: Answer) -> Accuracy:
+def climb_host(subject: Subject, converted: torch.nn.Module, host: Answer, eager: Eager) -> Accuracy:
     """Eager model, converted model and `.pte` on this machine, each on what `evaluate` asks about.
 
     Raises:
         WorkloadError: as `evaluate_with`.
     """
-    eager = Eager(subject)
     metrics = evaluate_with(subject, eager.answer)
     samples = eager.asked if subject.workload.evaluate is not None else None
     rungs = {"converted": climb(subject, answer_with(converted, subject), eager)}

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from edgeq.compile.accuracy import as_arrays
 from edgeq.compile.coverage import Watch
 from edgeq.compile.groupwise import quantize_groups
 from edgeq.compile.overrides import Plan
@@ -55,9 +57,9 @@ def observe_program(
     watch = Watch(prepared, count) if plan.recipe.needs_calibration else None
     with torch.no_grad():
         for sample in samples:
-            prepared(*sample)
+            outputs = prepared(*sample)
             if watch is not None:
-                watch.end_sample()
+                watch.end_sample(as_arrays(pytree.tree_leaves(outputs)))
     if watch is not None:
         watch.finish()
     return Observed(prepared, watch)

@@ -62,7 +62,7 @@ def test_evaluation_that_goes_by_the_answers_is_compared_on_its_own_inputs():
         return {"sum": float(x.sum())}
 
     subject = open_subject(make_workload(Counting, (1, 3), evaluate=evaluate))
-    accuracy = climb_host(subject, Counting(), off_by_one)
+    accuracy = climb_host(subject, Counting(), off_by_one, Eager(subject))
     assert accuracy.samples == 4
     assert accuracy.agreement["converted"].sqnr_db is None
     # Of each answer, not of what it has grown to.
@@ -74,14 +74,15 @@ def test_changing_an_output_in_place_does_not_change_what_the_others_are_compare
         return {"sum": float(predict(torch.ones(1, 3)).zero_().sum())}
 
     subject = open_subject(make_workload(Counting, (1, 3), evaluate=evaluate))
-    assert climb_host(subject, Counting(), off_by_one).agreement["converted"].sqnr_db is None
+    assert climb_host(subject, Counting(), off_by_one, Eager(subject)).agreement["converted"].sqnr_db is None
 
 
 def test_without_an_evaluation_outputs_are_compared_on_what_the_workload_has():
     bare = make_workload(Counting, inputs=lambda: (torch.ones(1, 3),), calibration=None)
     given = dataclasses.replace(bare, calibration=lambda: [(torch.ones(1, 3),)] * 100)
     for workload, source, samples in ((bare, "reference", 1), (given, "calibration", SPARE_SAMPLES)):
-        accuracy = climb_host(open_subject(workload), Counting(), off_by_one)
+        subject = open_subject(workload)
+        accuracy = climb_host(subject, Counting(), off_by_one, Eager(subject))
         assert accuracy.samples is None
         assert "missing" in accuracy.host
         host = accuracy.agreement["host"]

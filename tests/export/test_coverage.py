@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import numpy
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from torch import nn
 
 from edgeq.cli.inspect import inspect
 from edgeq.compile.calibrate import survey_calibration
+from edgeq.compile.classes import ClassCount, cover_classes
 from edgeq.compile.coverage import Watch, describe_coverage, doubt_coverage
 from edgeq.compile.overrides import apply_overrides
 from edgeq.compile.quantize import quantize_program
@@ -39,7 +41,7 @@ class Identity(nn.Module):
         return self.fc(x)
 
 
-def seen(given, observer=None):
+def seen(given, observer=None, evaluated=None):
     """The report on `given`, and the warnings; nothing is lowered."""
     recipe = extend_recipe("int8", name="mine", observer=observer or MinMax())
     workload = make_workload(Identity, inputs=lambda: given[0], calibration=lambda: given)
@@ -47,7 +49,7 @@ def seen(given, observer=None):
     inquiry = survey_calibration(subject, recipe).inquiry
     program = trace_program(subject.module, subject.args, subject)
     watch = quantize_program(program, apply_overrides(program, recipe), given, len(given)).watch
-    coverage = describe_coverage(watch, inquiry)
+    coverage = describe_coverage(watch, inquiry, evaluated or ClassCount())
     return coverage, {each.code: each for each in (*inquiry.warnings(), *doubt_coverage(coverage))}
 
 
@@ -111,6 +113,51 @@ def test_few_samples_have_nothing_held_out():
     assert list(warnings) == ["calibration-few"]
 
 
+def by_class(*counts):
+    """Samples that `Identity` puts into class 0, 1, ...: so many of each."""
+    rows = torch.eye(16)
+    return [(rows[label][None],) for label, count in enumerate(counts) for _ in range(count)]
+
+
+def counted(*counts):
+    """The classes of an evaluation on such samples."""
+    count = ClassCount()
+    for (sample,) in by_class(*counts):
+        count.add([sample.numpy()])
+    return count
+
+
+def test_classes_that_calibration_lacks_are_named_with_their_share():
+    coverage, warnings = seen(by_class(20, 0, 20, 0, 20), evaluated=counted(30, 20, 25, 5, 20))
+    classes = coverage.classes
+    assert (classes.classes, classes.calibrated, classes.evaluated) == (16, 3, 5)
+    assert (classes.missing, classes.missing_share) == ((1, 3), 0.25)
+    # The class of 5 % is the only one that 60 draws would leave out now and then.
+    assert classes.expected_share == pytest.approx(0.05 * 0.95**60, rel=1e-3)
+    assert "2 of the 5 classes" in warnings["calibration-classes"].message
+    assert "25% of its samples: 1, 3;" in warnings["calibration-classes"].message
+
+
+def test_small_set_is_not_blamed_for_classes_that_it_has_no_room_for():
+    coverage, warnings = seen(by_class(*[1] * 6), evaluated=counted(*[10] * 16))
+    assert coverage.classes.missing_share == pytest.approx(10 / 16)
+    assert coverage.classes.expected_share == pytest.approx((15 / 16) ** 6)
+    assert "calibration-classes" not in warnings
+
+
+def test_classes_without_an_evaluation_are_counted_and_not_judged():
+    coverage, warnings = seen(by_class(20, 20))
+    assert coverage.classes.calibrated == 2
+    assert (coverage.classes.evaluated, coverage.classes.missing_share) == (None, None)
+    assert "calibration-classes" not in warnings
+
+
+def test_outputs_that_are_no_scores_of_classes_are_not_counted():
+    count = ClassCount()
+    count.add([numpy.zeros((1, 2, 6, 6), numpy.float32), numpy.zeros((1, 5), numpy.int64)])
+    assert cover_classes(count, counted(1)) is None
+
+
 def test_digits_are_covered_without_a_warning(digits_int8):
     manifest = digits_int8.manifest
     assert manifest.warnings == ()
@@ -120,6 +167,8 @@ def test_digits_are_covered_without_a_warning(digits_int8):
     ]  # fmt: skip
     assert manifest.coverage.held_out == 25
     assert 3 < manifest.coverage.enough < 128
+    classes = manifest.coverage.classes
+    assert (classes.classes, classes.calibrated, classes.evaluated, classes.missing) == (10, 10, 10, ())
     for each in manifest.coverage.ranges:
         assert each.high <= 6 or each.module == "head"
         assert each.low <= 0 <= each.high
@@ -142,6 +191,7 @@ def test_inspect_shows_the_report_as_text_and_json(digits_int8):
     assert "calibrated on 128 samples" in text
     assert re.search(r"^blocks\.2\.5 +hardtanh +histogram", text, re.MULTILINE)
     assert "held out: the last 25 samples" in text
+    assert "finds 10 of its 10 classes in them, and all 10 that it finds in the evaluation" in text
     shown = json.loads(CliRunner().invoke(inspect, [folder, "--calibration", "--json"]).output)
     assert shown["calibration"]["samples"] == 128
     assert len(shown["coverage"]["ranges"]) == 10
