@@ -24,9 +24,9 @@ from facts import describe_machine
 from tabulate import tabulate
 
 from edgeq.artifact import load_artifact
-from edgeq.compile.calibrate import read_calibration
-from edgeq.compile.host import HostProgram
-from edgeq.compile.ladder import Eager, climb
+from edgeq.compile.calibration.calibrate import read_calibration
+from edgeq.compile.evaluation.host import HostProgram
+from edgeq.compile.evaluation.ladder import Eager, climb
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.results.documents import read_run, split_report

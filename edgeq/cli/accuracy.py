@@ -161,7 +161,7 @@ def _measure(
     wait: int,
 ) -> "tuple[dict[str, list[Run]], list[EdgeqError]]":
     """The outputs of each program on each device, by profile; each run is stored like any other."""
-    from edgeq.compile.accuracy import record_evaluation, replay_evaluation
+    from edgeq.compile.evaluation.accuracy import record_evaluation, replay_evaluation
     from edgeq.measure.choices import Choices
     from edgeq.measure.passes import Evaluation, Subject
     from edgeq.results.labels import git_labels
@@ -210,7 +210,7 @@ def _beside(subject: _Subject, steps: "Sequence[Step]", measured: "dict[str, lis
 
 
 def _run_baseline(subject: _Subject, terminal: Terminal) -> "tuple[Reference, ...]":
-    from edgeq.compile.eager_baseline import run_baseline
+    from edgeq.compile.evaluation.eager_baseline import run_baseline
     from edgeq.results.ladder import Reference, place_beside
 
     assert subject.workload is not None  # noqa: S101 - `_open` was told that it is needed

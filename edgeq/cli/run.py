@@ -90,7 +90,7 @@ def _export(
     workload: "Workload", recipes: Sequence["Recipe"], folder: Path, terminal: Terminal
 ) -> list[Subject]:
     from edgeq.artifact import load_artifact
-    from edgeq.compile.accuracy import record_evaluation, replay_evaluation
+    from edgeq.compile.evaluation.accuracy import record_evaluation, replay_evaluation
     from edgeq.compile.export import export_artifact, publish
 
     artifacts = []

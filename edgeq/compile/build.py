@@ -22,21 +22,21 @@ from edgeq.artifact import (
     write_samples,
 )
 from edgeq.cache import file_sha256
-from edgeq.compile.accuracy import answer_with
-from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
-from edgeq.compile.calibrate import Fingerprint, read_calibration
-from edgeq.compile.coverage import Watch, describe_coverage, doubt_coverage
+from edgeq.compile.calibration.calibrate import Fingerprint, read_calibration
+from edgeq.compile.calibration.coverage import Watch, describe_coverage, doubt_coverage
+from edgeq.compile.evaluation.accuracy import answer_with
+from edgeq.compile.evaluation.host import HostProgram
+from edgeq.compile.evaluation.ladder import Eager, climb_host
 from edgeq.compile.export import Announce, Order
-from edgeq.compile.host import HostProgram
-from edgeq.compile.ladder import Eager, climb_host
-from edgeq.compile.layers import find_layers
-from edgeq.compile.lower import Lowered, lower_program
-from edgeq.compile.memory_format import lay_out_sample
-from edgeq.compile.quantize import quantize_program
-from edgeq.compile.rewrite import PROOF_SAMPLES, require_equal
+from edgeq.compile.lowering.lower import Lowered, lower_program
+from edgeq.compile.lowering.memory_format import lay_out_sample
+from edgeq.compile.quantization.bias_correction import CORRECTION_SAMPLES, correct_biases
+from edgeq.compile.quantization.layers import find_layers
+from edgeq.compile.quantization.quantize import quantize_program
+from edgeq.compile.quantization.training import train_quantized
+from edgeq.compile.quantization.verify import Verified, list_unquantized, verify_converted, verify_lowered
+from edgeq.compile.rewrites.rewrite import PROOF_SAMPLES, require_equal
 from edgeq.compile.trace import trace_program
-from edgeq.compile.training import train_quantized
-from edgeq.compile.verify import Verified, list_unquantized, verify_converted, verify_lowered
 from edgeq.errors import CalibrationError, ExportError
 from edgeq.graph import encode_graph
 from edgeq.results.records import Accuracy

@@ -21,12 +21,18 @@ from torch.export import ExportedProgram
 import edgeq
 from edgeq.artifact import MANIFEST, Samples
 from edgeq.cache import cached, file_sha256, key_of, staging
-from edgeq.compile.calibrate import Progress, Survey, hash_tensors, read_calibration, survey_calibration
-from edgeq.compile.memory_format import require_images
-from edgeq.compile.overrides import Plan, apply_overrides
+from edgeq.compile.calibration.calibrate import (
+    Progress,
+    Survey,
+    hash_tensors,
+    read_calibration,
+    survey_calibration,
+)
+from edgeq.compile.lowering.memory_format import require_images
+from edgeq.compile.quantization.overrides import Plan, apply_overrides
 from edgeq.compile.recipe import Recipe, require_own_name
 from edgeq.compile.recipe_file import load_recipe
-from edgeq.compile.rewrite import Step, rewrite_program
+from edgeq.compile.rewrites.rewrite import Step, rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import trace_program

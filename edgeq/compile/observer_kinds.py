@@ -1,4 +1,4 @@
-"""The observers that a recipe can name, as data; `compile/observers.py` makes them."""
+"""The observers that a recipe can name, as data; `compile/quantization/observers.py` makes them."""
 
 from typing import Annotated
 

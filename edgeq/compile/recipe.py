@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 # What can be written in another form before quantization, each proved equal on data before it is used;
-# `compile/rewrite.py` has the functions. They are applied in this order.
+# `compile/rewrites/rewrite.py` has the functions. They are applied in this order.
 REWRITES: dict[str, str] = {
     "recurrence": "LSTM, GRU and RNN as linear layers, step by step: one delegate, and they can be quantized",
     "constant-weights": "weights and biases that are computed from weights alone are computed once",

@@ -12,10 +12,10 @@ from pathlib import Path
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 import edgeq.compile.build as build
-import edgeq.compile.quantize as quantize
+import edgeq.compile.quantization.quantize as quantize
 from edgeq.compile.export import export_artifact, publish
-from edgeq.compile.quantizer import ClampAwareQuantizer
-from edgeq.compile.verify import list_unquantized, verify_converted
+from edgeq.compile.quantization.quantizer import ClampAwareQuantizer
+from edgeq.compile.quantization.verify import list_unquantized, verify_converted
 from edgeq.errors import NotQuantizedError
 from edgeq.workload.loader import load_workload
 

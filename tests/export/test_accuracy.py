@@ -9,10 +9,10 @@ from networks import EXAMPLES, export, make_workload
 from torch import nn
 
 from edgeq.cli.main import main
-from edgeq.compile.accuracy import SPARE_SAMPLES
-from edgeq.compile.eager_baseline import run_baseline
+from edgeq.compile.evaluation.accuracy import SPARE_SAMPLES
+from edgeq.compile.evaluation.eager_baseline import run_baseline
+from edgeq.compile.evaluation.ladder import Eager, climb, climb_host
 from edgeq.compile.export import publish
-from edgeq.compile.ladder import Eager, climb, climb_host
 from edgeq.compile.recipe import extend_recipe
 from edgeq.compile.subject import open_subject
 from edgeq.workload.loader import load_workload

@@ -5,9 +5,9 @@ import torch
 from networks import make_workload
 from torch import nn
 
-from edgeq.compile.observers import observer_class
-from edgeq.compile.overrides import apply_overrides
-from edgeq.compile.quantize import insert_observers
+from edgeq.compile.quantization.observers import observer_class
+from edgeq.compile.quantization.overrides import apply_overrides
+from edgeq.compile.quantization.quantize import insert_observers
 from edgeq.compile.recipe import OBSERVERS, MinMax, find_recipe
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program

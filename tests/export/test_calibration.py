@@ -7,8 +7,8 @@ from networks import EXAMPLES, make_workload
 from sklearn.datasets import load_sample_images
 from torch import nn
 
-from edgeq.compile.calibrate import survey_calibration
-from edgeq.compile.doubts import REMEMBERED, open_inquiry
+from edgeq.compile.calibration.calibrate import survey_calibration
+from edgeq.compile.calibration.doubts import REMEMBERED, open_inquiry
 from edgeq.compile.recipe import find_recipe
 from edgeq.compile.subject import open_subject
 from edgeq.errors import CalibrationError

@@ -7,7 +7,7 @@ from torch import nn
 
 from edgeq.artifact import read_samples
 from edgeq.compile.export import prepare_order
-from edgeq.compile.memory_format import turn
+from edgeq.compile.lowering.memory_format import turn
 from edgeq.compile.recipe import extend_recipe
 from edgeq.devices.profile import load_profile
 from edgeq.errors import InputError, RecipeError

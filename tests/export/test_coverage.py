@@ -12,11 +12,11 @@ from networks import Net, make_workload
 from torch import nn
 
 from edgeq.cli.inspect import inspect
-from edgeq.compile.calibrate import survey_calibration
-from edgeq.compile.classes import ClassCount, cover_classes
-from edgeq.compile.coverage import Watch, describe_coverage, doubt_coverage
-from edgeq.compile.overrides import apply_overrides
-from edgeq.compile.quantize import quantize_program
+from edgeq.compile.calibration.calibrate import survey_calibration
+from edgeq.compile.calibration.classes import ClassCount, cover_classes
+from edgeq.compile.calibration.coverage import Watch, describe_coverage, doubt_coverage
+from edgeq.compile.quantization.overrides import apply_overrides
+from edgeq.compile.quantization.quantize import quantize_program
 from edgeq.compile.recipe import MinMax, Percentile, extend_recipe
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from networks import export, make_workload, residual_net, sqnr_db
 
 from edgeq.cli.diagnose import diagnose as diagnose_command
-from edgeq.compile.accuracy import answer_with
 from edgeq.compile.diagnosis.diagnose import diagnose_workload
 from edgeq.compile.diagnosis.remedy import Wish
 from edgeq.compile.diagnosis.study import judge, open_study, simulate
-from edgeq.compile.host import HostProgram
+from edgeq.compile.evaluation.accuracy import answer_with
+from edgeq.compile.evaluation.host import HostProgram
 from edgeq.compile.recipe import find_recipe
 from edgeq.compile.recipe_file import load_recipe
 from edgeq.compile.recipe_text import encode_extension

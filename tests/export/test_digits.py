@@ -19,9 +19,9 @@ from torch import nn
 from edgeq.agreement import Rung
 from edgeq.artifact import load_artifact, read_samples
 from edgeq.cache import cache_root
-from edgeq.compile.accuracy import record_evaluation, replay_evaluation
+from edgeq.compile.evaluation.accuracy import record_evaluation, replay_evaluation
+from edgeq.compile.evaluation.host import HostProgram
 from edgeq.compile.export import export_artifact, publish
-from edgeq.compile.host import HostProgram
 from edgeq.errors import InputError
 from edgeq.results.records import Closeness
 from edgeq.workload.loader import load_workload

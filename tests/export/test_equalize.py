@@ -6,11 +6,11 @@ import torch
 from networks import Net, export, make_workload, sqnr_db
 from torch import nn
 
-from edgeq.compile.bias_correction import correct_biases
-from edgeq.compile.overrides import apply_overrides
-from edgeq.compile.quantize import quantize_program
+from edgeq.compile.quantization.bias_correction import correct_biases
+from edgeq.compile.quantization.overrides import apply_overrides
+from edgeq.compile.quantization.quantize import quantize_program
 from edgeq.compile.recipe import extend_recipe
-from edgeq.compile.rewrite import require_equal, rewrite_program
+from edgeq.compile.rewrites.rewrite import require_equal, rewrite_program
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program
 from edgeq.errors import RecipeError

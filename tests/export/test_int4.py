@@ -6,8 +6,8 @@ from networks import Net, export, make_workload, sqnr_db
 from torch import nn
 
 from edgeq.artifact import read_samples
-from edgeq.compile.groupwise import choose_codes
-from edgeq.compile.host import HostProgram
+from edgeq.compile.evaluation.host import HostProgram
+from edgeq.compile.quantization.groupwise import choose_codes
 from edgeq.compile.recipe import Override, extend_recipe
 from edgeq.errors import NotQuantizedError, RecipeError
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
-from edgeq.compile.observers import EPSILON, kind_of, observer_class
+from edgeq.compile.quantization.observers import EPSILON, kind_of, observer_class
 from edgeq.compile.recipe import OBSERVERS, Histogram, MeanSquare, MinMax, MovingAverage, Percentile
 
 VALUES = 100_000

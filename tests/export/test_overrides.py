@@ -5,13 +5,13 @@ import torch
 from networks import Net, export, make_workload
 from torch import nn
 
-from edgeq.compile.layers import find_layers
-from edgeq.compile.overrides import apply_overrides
-from edgeq.compile.quantize import quantize_program
+from edgeq.compile.quantization.layers import find_layers
+from edgeq.compile.quantization.overrides import apply_overrides
+from edgeq.compile.quantization.quantize import quantize_program
+from edgeq.compile.quantization.verify import verify_converted
 from edgeq.compile.recipe import MeanSquare, MinMax, Override, Percentile, extend_recipe
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program
-from edgeq.compile.verify import verify_converted
 from edgeq.errors import NotQuantizedError, RecipeError
 
 SHAPE = (1, 3, 8, 8)

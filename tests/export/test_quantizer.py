@@ -5,9 +5,9 @@ import torch
 from networks import sqnr_db
 from torch import nn
 
-from edgeq.compile.lower import lower_program
-from edgeq.compile.overrides import apply_overrides
-from edgeq.compile.quantize import quantize_program
+from edgeq.compile.lowering.lower import lower_program
+from edgeq.compile.quantization.overrides import apply_overrides
+from edgeq.compile.quantization.quantize import quantize_program
 from edgeq.compile.recipe import find_recipe
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program
@@ -45,7 +45,7 @@ def quantize(recipe="int8"):
 
 def test_observing_behind_relu6_gains_a_decibel_and_delegates_as_much(monkeypatch):
     ours, ours_lowered = quantize()
-    monkeypatch.setattr("edgeq.compile.quantizer._CLAMPS", ())
+    monkeypatch.setattr("edgeq.compile.quantization.quantizer._CLAMPS", ())
     plain, plain_lowered = quantize()
     assert ours > plain + 1.0
     assert ours_lowered.delegation.left_out == plain_lowered.delegation.left_out == ()

@@ -8,13 +8,13 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from edgeq.artifact import read_samples
-from edgeq.compile.host import HostProgram
-from edgeq.compile.layers import find_layers
-from edgeq.compile.overrides import apply_overrides
+from edgeq.compile.evaluation.host import HostProgram
+from edgeq.compile.quantization.layers import find_layers
+from edgeq.compile.quantization.overrides import apply_overrides
 from edgeq.compile.recipe import Override, extend_recipe, find_recipe
-from edgeq.compile.rewrite import rewrite_program
 from edgeq.compile.rewrites.draft import Draft
 from edgeq.compile.rewrites.recurrence import rewrite_recurrences
+from edgeq.compile.rewrites.rewrite import rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program

@@ -7,9 +7,9 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from networks import Net, export, make_workload, sqnr_db
 from torch import nn
 
-from edgeq.compile.host import HostProgram
+from edgeq.compile.evaluation.host import HostProgram
 from edgeq.compile.recipe import REWRITES, extend_recipe
-from edgeq.compile.rewrite import _FUNCTIONS, rewrite_program
+from edgeq.compile.rewrites.rewrite import _FUNCTIONS, rewrite_program
 from edgeq.compile.subject import open_subject
 from edgeq.compile.trace import trace_program
 from edgeq.errors import ExportError, GateFailed

@@ -13,10 +13,10 @@ import pytest
 from networks import export
 
 from edgeq.artifact import load_artifact
-from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
 from edgeq.compile.build import calibration_samples, first_samples
 from edgeq.compile.diagnosis.study import judge, open_study
-from edgeq.compile.quantize import quantize_program
+from edgeq.compile.quantization.bias_correction import CORRECTION_SAMPLES, correct_biases
+from edgeq.compile.quantization.quantize import quantize_program
 from edgeq.compile.recipe import extend_recipe, find_recipe
 from edgeq.compile.recipe_file import load_recipe
 from edgeq.compile.search.journal import JOURNAL, Journal, Tried

@@ -4,12 +4,12 @@ import pytest
 import torch
 from networks import make_workload, residual_net
 
-from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
 from edgeq.compile.build import calibration_samples, first_samples
 from edgeq.compile.diagnosis.sensitivity import list_parts, measure_sensitivity
 from edgeq.compile.diagnosis.study import judge, open_study, simulate
-from edgeq.compile.overrides import apply_overrides
-from edgeq.compile.quantize import quantize_program
+from edgeq.compile.quantization.bias_correction import CORRECTION_SAMPLES, correct_biases
+from edgeq.compile.quantization.overrides import apply_overrides
+from edgeq.compile.quantization.quantize import quantize_program
 from edgeq.compile.recipe import extend_recipe, find_recipe
 from edgeq.errors import RecipeError
 from edgeq.results.records import Missing

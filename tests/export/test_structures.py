@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from edgeq.artifact import Artifact, read_samples
-from edgeq.compile.host import HostProgram
+from edgeq.compile.evaluation.host import HostProgram
 from edgeq.compile.subject import open_subject
 from edgeq.errors import WorkloadError
 from edgeq.workload.loader import Workload, load_workload

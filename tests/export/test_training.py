@@ -9,10 +9,10 @@ from torch import nn
 from torchao.quantization.pt2e import FakeQuantizeBase, disable_fake_quant, enable_fake_quant
 
 from edgeq.compile.export import _hash_sources
-from edgeq.compile.overrides import apply_overrides
+from edgeq.compile.quantization.overrides import apply_overrides
+from edgeq.compile.quantization.training import _trace_for_training, _train, prepare_training
 from edgeq.compile.recipe import Histogram, Override, extend_recipe, find_recipe
 from edgeq.compile.subject import open_subject
-from edgeq.compile.training import _trace_for_training, _train, prepare_training
 from edgeq.errors import RecipeError, WorkloadError
 
 IMAGE = (1, 2, 6, 6)

@@ -172,8 +172,12 @@ def test_torch_is_imported_where_programs_are_made_and_nowhere_else() -> None:
         ("results/stats.py", "from . import records", 0),
         ("results/records.py", "from edgeq.results.stats import summarize", 1),
         ("devices/ssh/link.py", "from edgeq.results.stats import summarize", 1),
-        ("measure/session.py", "import importlib\nimportlib.import_module('edgeq.compile.lower')", 1),
-        ("cli/run.py", "from edgeq.compile import lower\nfrom edgeq import __version__", 0),
+        (
+            "measure/session.py",
+            "import importlib\nimportlib.import_module('edgeq.compile.lowering.lower')",
+            1,
+        ),
+        ("cli/run.py", "from edgeq.compile.lowering import lower\nfrom edgeq import __version__", 0),
         ("newcomer.py", "from edgeq.errors import EdgeqError", 1),
     ],
 )
@@ -191,7 +195,7 @@ def test_the_walk_finds_a_wrong_arrow(tmp_path: Path, file: str, source: str, fo
         ("measure/memory.py", "__import__('torch')", 1),
         ("workload/loader.py", "import torch.export", 1),
         ("workload/digits.py", "import torch", 0),
-        ("compile/lower.py", "import torch", 0),
+        ("compile/lowering/lower.py", "import torch", 0),
         ("measure/memory.py", "import torches", 0),
     ],
 )

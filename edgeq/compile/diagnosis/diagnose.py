@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import msgspec
 
-from edgeq.compile.accuracy import answer_with, evaluate_with
-from edgeq.compile.calibrate import Progress
+from edgeq.compile.calibration.calibrate import Progress
 from edgeq.compile.diagnosis.attempts import try_suggestions
 from edgeq.compile.diagnosis.fewer_samples import try_fewer_samples
 from edgeq.compile.diagnosis.growth import Growth, measure_growth
 from edgeq.compile.diagnosis.remedy import Wish, find_remedy
 from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, list_parts, measure_sensitivity
 from edgeq.compile.diagnosis.study import NOT_ASKED, SAMPLES, Study, open_study
+from edgeq.compile.evaluation.accuracy import answer_with, evaluate_with
 from edgeq.compile.recipe import Recipe
 from edgeq.compile.silence import silence
 from edgeq.errors import WorkloadError

@@ -14,7 +14,7 @@ import torch
 from edgeq.compile.build import calibration_samples
 from edgeq.compile.diagnosis.simulate import Ranges, collect_ranges
 from edgeq.compile.diagnosis.study import Study, judge, simulate
-from edgeq.compile.quantize import insert_observers
+from edgeq.compile.quantization.quantize import insert_observers
 from edgeq.compile.silence import silence
 from edgeq.compile.threads import one_thread
 from edgeq.results.diagnosis.document import CountTrial, miss_trial

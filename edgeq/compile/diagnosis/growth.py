@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Interpreter, Node
 
-from edgeq.compile.calibrate import Progress
+from edgeq.compile.calibration.calibrate import Progress
 from edgeq.compile.diagnosis.sensitivity import Part, name_parts
 from edgeq.compile.diagnosis.simulate import Rounding, find_observers, is_rounding, weight_of
 from edgeq.compile.diagnosis.study import Study, simulate
 from edgeq.compile.diagnosis.tensors import ActivationTally, describe_weight
-from edgeq.compile.quantize import insert_observers
+from edgeq.compile.quantization.quantize import insert_observers
 from edgeq.compile.recipe import Override
 from edgeq.compile.rewrites.layer import NORMS
 from edgeq.compile.silence import silence

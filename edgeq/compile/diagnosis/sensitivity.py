@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 from torch.fx import Node
 
-from edgeq.compile.calibrate import Progress
+from edgeq.compile.calibration.calibrate import Progress
 from edgeq.compile.diagnosis.study import Study, Trial, judge, simulate
-from edgeq.compile.layers import Layer, count_macs, find_layers
-from edgeq.compile.overrides import paths_of
-from edgeq.compile.quantize import insert_observers
-from edgeq.compile.quantizer import own_inputs
+from edgeq.compile.quantization.layers import Layer, count_macs, find_layers
+from edgeq.compile.quantization.overrides import paths_of
+from edgeq.compile.quantization.quantize import insert_observers
+from edgeq.compile.quantization.quantizer import own_inputs
 from edgeq.compile.recipe import Override
 from edgeq.errors import RecipeError
 from edgeq.results.records import Missing, Record

@@ -8,16 +8,16 @@ from torch.fx import GraphModule
 
 from edgeq.agreement import Tally
 from edgeq.artifact import TensorRange
-from edgeq.compile.accuracy import answer_with, evaluate_with
-from edgeq.compile.bias_correction import CORRECTION_SAMPLES, correct_biases
 from edgeq.compile.build import calibration_samples, first_samples
-from edgeq.compile.calibrate import Progress, read_calibration
+from edgeq.compile.calibration.calibrate import Progress, read_calibration
 from edgeq.compile.diagnosis.simulate import Ranges, collect_ranges, knows_ranges, round_in_place
+from edgeq.compile.evaluation.accuracy import answer_with, evaluate_with
 from edgeq.compile.export import Announce, Order, prepare_order
-from edgeq.compile.overrides import Plan, apply_overrides
-from edgeq.compile.quantize import Observed, insert_observers, observe_program
+from edgeq.compile.quantization.bias_correction import CORRECTION_SAMPLES, correct_biases
+from edgeq.compile.quantization.overrides import Plan, apply_overrides
+from edgeq.compile.quantization.quantize import Observed, insert_observers, observe_program
 from edgeq.compile.recipe import Override, Recipe, extend_recipe
-from edgeq.compile.rewrite import rewrite_program
+from edgeq.compile.rewrites.rewrite import rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.threads import one_thread
 from edgeq.errors import RecipeError

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from edgeq.compile.coverage import name_tensor
+from edgeq.compile.calibration.coverage import name_tensor
 from edgeq.compile.diagnosis.histogram import RunningHistogram
 from edgeq.compile.diagnosis.simulate import Rounding
-from edgeq.compile.observers import kind_of
+from edgeq.compile.quantization.observers import kind_of
 from edgeq.results.diagnosis.spread import ActivationSpread, WeightSpread, find_outliers
 
 _aten = torch.ops.aten

@@ -1,1 +1,1 @@
-"""Rewrites of an exported program into forms that XNNPACK has kernels for; each is one small module."""
+"""Rewrites of an exported program into forms that XNNPACK has kernels for: one small module each, and the proof."""

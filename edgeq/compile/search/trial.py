@@ -11,9 +11,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from edgeq.compile.accuracy import answer_with, evaluate_with
 from edgeq.compile.diagnosis.sensitivity import measure_sensitivity
 from edgeq.compile.diagnosis.study import Study, judge, open_study, simulate
+from edgeq.compile.evaluation.accuracy import answer_with, evaluate_with
 from edgeq.compile.export import describe_order, export_artifact, prepare_order, publish
 from edgeq.compile.recipe import Override, Recipe
 from edgeq.compile.silence import silence

@@ -19,10 +19,10 @@ from torch.utils._pytree import tree_leaves
 
 from edgeq.agreement import Rung, missing_rung
 from edgeq.artifact import Array, Artifact
-from edgeq.compile.accuracy import answer_with, as_arrays
-from edgeq.compile.calibrate import read_calibration
-from edgeq.compile.host import HostProgram
-from edgeq.compile.ladder import Eager, climb
+from edgeq.compile.calibration.calibrate import read_calibration
+from edgeq.compile.evaluation.accuracy import answer_with, as_arrays
+from edgeq.compile.evaluation.host import HostProgram
+from edgeq.compile.evaluation.ladder import Eager, climb
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.threads import one_thread

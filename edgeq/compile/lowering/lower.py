@@ -17,13 +17,13 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from edgeq.artifact import TensorSpec
-from edgeq.compile.graph import describe_graph, op_name
-from edgeq.compile.memory_format import describe_borders
-from edgeq.compile.partition import make_partitioner
-from edgeq.compile.planning import describe_plan
-from edgeq.compile.remedies import find_remedy
+from edgeq.compile.lowering.graph import describe_graph, op_name
+from edgeq.compile.lowering.memory_format import describe_borders
+from edgeq.compile.lowering.partition import make_partitioner
+from edgeq.compile.lowering.planning import describe_plan
+from edgeq.compile.lowering.remedies import find_remedy
+from edgeq.compile.lowering.tensors import Constants
 from edgeq.compile.subject import Subject
-from edgeq.compile.tensors import Constants
 from edgeq.compile.trace import refusal_of
 from edgeq.errors import ExportError
 from edgeq.graph import ProgramGraph

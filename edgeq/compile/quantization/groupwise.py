@@ -14,7 +14,7 @@ from torch.fx import Graph, GraphModule, Node
 # Also registers the `torchao` operators that stand in the graph.
 from torchao.quantization.quant_primitives import MappingType
 
-from edgeq.compile.overrides import Plan
+from edgeq.compile.quantization.overrides import Plan
 
 _aten = torch.ops.aten
 _torchao = torch.ops.torchao

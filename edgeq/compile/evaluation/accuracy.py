@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from edgeq.agreement import Rung, Tally, missing_rung
 from edgeq.artifact import Array, Samples
-from edgeq.compile.calibrate import read_calibration
+from edgeq.compile.calibration.calibrate import read_calibration
 from edgeq.compile.silence import silence
 from edgeq.compile.subject import Subject, open_subject, seed_everything
 from edgeq.errors import EdgeqError, WorkloadError

@@ -20,11 +20,11 @@ from torch.utils import _pytree as pytree
 from torchao.quantization.pt2e import FakeQuantizeBase, disable_observer, enable_observer
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
-from edgeq.compile.layers import Layer, find_layers
-from edgeq.compile.overrides import Plan, apply_overrides, paths_of
-from edgeq.compile.quantizer import ClampAwareQuantizer
+from edgeq.compile.quantization.layers import Layer, find_layers
+from edgeq.compile.quantization.overrides import Plan, apply_overrides, paths_of
+from edgeq.compile.quantization.quantizer import ClampAwareQuantizer
 from edgeq.compile.recipe import Recipe
-from edgeq.compile.rewrite import rewrite_program
+from edgeq.compile.rewrites.rewrite import rewrite_program
 from edgeq.compile.subject import Subject, seed_everything
 from edgeq.compile.threads import one_thread
 from edgeq.compile.trace import trace_program

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection
 import torch
 from torch.fx import Node
 
+from edgeq.compile.lowering.tensors import Constants
 from edgeq.compile.rewrites.draft import arguments_of, shape_of
-from edgeq.compile.tensors import Constants
 
 _RECURRENT = ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")
 

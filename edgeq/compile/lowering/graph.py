@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
-from edgeq.compile.kernels import list_kernels
-from edgeq.compile.layers import count_macs
-from edgeq.compile.overrides import paths_of
-from edgeq.compile.tensors import Constants, describe_activation, describe_weight, is_conversion
+from edgeq.compile.lowering.kernels import list_kernels
+from edgeq.compile.lowering.tensors import Constants, describe_activation, describe_weight, is_conversion
+from edgeq.compile.quantization.layers import count_macs
+from edgeq.compile.quantization.overrides import paths_of
 from edgeq.graph import Delegate, Kernel, Kind, Node, ProgramGraph, Tensor
 
 # Why a node is in no delegate, and the remedy.

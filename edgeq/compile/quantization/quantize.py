@@ -8,11 +8,11 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from edgeq.compile.accuracy import as_arrays
-from edgeq.compile.coverage import Watch
-from edgeq.compile.groupwise import quantize_groups
-from edgeq.compile.overrides import Plan
-from edgeq.compile.quantizer import ClampAwareQuantizer
+from edgeq.compile.calibration.coverage import Watch
+from edgeq.compile.evaluation.accuracy import as_arrays
+from edgeq.compile.quantization.groupwise import quantize_groups
+from edgeq.compile.quantization.overrides import Plan
+from edgeq.compile.quantization.quantizer import ClampAwareQuantizer
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from edgeq.artifact import Calibration
-from edgeq.compile.doubts import Inquiry, open_inquiry
+from edgeq.compile.calibration.doubts import Inquiry, open_inquiry
 from edgeq.compile.recipe import Recipe
 from edgeq.compile.subject import Subject, seed_everything
 from edgeq.errors import CalibrationError

@@ -13,10 +13,10 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from edgeq.artifact import QuantizedLayer
-from edgeq.compile.groupwise import HIGHEST, LOWEST
-from edgeq.compile.layers import Layer
-from edgeq.compile.lower import Lowered
-from edgeq.compile.overrides import Plan
+from edgeq.compile.lowering.lower import Lowered
+from edgeq.compile.quantization.groupwise import HIGHEST, LOWEST
+from edgeq.compile.quantization.layers import Layer
+from edgeq.compile.quantization.overrides import Plan
 from edgeq.compile.recipe import Recipe
 from edgeq.errors import NotQuantizedError
 

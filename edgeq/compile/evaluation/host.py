@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from edgeq.artifact import TensorSpec
-from edgeq.compile.memory_format import lay_out
+from edgeq.compile.lowering.memory_format import lay_out
 from edgeq.compile.silence import native_log
 from edgeq.errors import ExportError
 

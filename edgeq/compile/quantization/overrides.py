@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from edgeq.compile.layers import find_layers
+from edgeq.compile.quantization.layers import find_layers
 from edgeq.compile.recipe import AnyObserver, Override, Precision, Recipe, describe_selectors
 from edgeq.compile.rewrites.recurrence import ORIGIN, is_inside_step
 from edgeq.errors import RecipeError

@@ -14,7 +14,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Interpreter, Node
 
-from edgeq.compile.overrides import Plan
+from edgeq.compile.quantization.overrides import Plan
 from edgeq.compile.rewrites.layer import NORMS
 
 # All of them are in memory at once, at the place in the network that is being corrected.

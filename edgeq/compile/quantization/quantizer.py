@@ -26,8 +26,8 @@ from torchao.quantization.pt2e.quantizer import (
 )
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
-from edgeq.compile.observers import observer_class
-from edgeq.compile.overrides import Plan, Setting, require_effect
+from edgeq.compile.quantization.observers import observer_class
+from edgeq.compile.quantization.overrides import Plan, Setting, require_effect
 
 _aten = torch.ops.aten
 _LAYERS = (

@@ -13,10 +13,10 @@ from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import ObserverBase
 
 from edgeq.artifact import Array, Coverage, TensorRange
-from edgeq.compile.classes import ClassCount, cover_classes, doubt_classes
-from edgeq.compile.doubts import HOLD_OUT, REMEMBERED, Inquiry
-from edgeq.compile.observers import kind_of
-from edgeq.compile.overrides import paths_of
+from edgeq.compile.calibration.classes import ClassCount, cover_classes, doubt_classes
+from edgeq.compile.calibration.doubts import HOLD_OUT, REMEMBERED, Inquiry
+from edgeq.compile.quantization.observers import kind_of
+from edgeq.compile.quantization.overrides import paths_of
 from edgeq.results.records import RunWarning
 
 # A range has settled when it has this share of its final extent. Extremes creep on for ever.

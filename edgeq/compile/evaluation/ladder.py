@@ -11,9 +11,9 @@ import torch
 
 from edgeq.agreement import Rung, Tally
 from edgeq.artifact import Array
-from edgeq.compile.accuracy import Answer, answer_with, as_arrays, evaluate_with, spare_inputs
-from edgeq.compile.calibrate import hash_tensors
-from edgeq.compile.classes import ClassCount
+from edgeq.compile.calibration.calibrate import hash_tensors
+from edgeq.compile.calibration.classes import ClassCount
+from edgeq.compile.evaluation.accuracy import Answer, answer_with, as_arrays, evaluate_with, spare_inputs
 from edgeq.compile.subject import Subject
 from edgeq.results.records import Accuracy
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
-from edgeq.compile.groupwise import HIGHEST, LOWEST
-from edgeq.compile.overrides import paths_of
+from edgeq.compile.quantization.groupwise import HIGHEST, LOWEST
+from edgeq.compile.quantization.overrides import paths_of
 from edgeq.graph import Kind, Node, Tensor
 
 

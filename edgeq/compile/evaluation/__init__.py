@@ -1,0 +1,1 @@
+"""The accuracy ladder on this machine: eager, converted, the `.pte`, and the eager-mode flow beside them."""
