@@ -219,7 +219,8 @@ class DeviceSession:
         after: dict[str, Reading] = {}
         error: EdgeqError | None = None
         try:
-            await_cool(link, self._profile, self._announce)
+            if self._spec.is_timed:
+                await_cool(link, self._profile, self._announce)
             before = read_conditions(link, self._profile)
             work()
         except EdgeqError as caught:
@@ -232,7 +233,7 @@ class DeviceSession:
         return Conditions(before=before, after=after), error
 
     def _find_faults(self, conditions: Conditions, findings: Findings, spec: Spec) -> tuple[str, ...]:
-        if self._device is None:
+        if self._device is None or not spec.is_timed:
             return ()
         return find_faults(self._profile, conditions, findings.series, findings.pairing, spec.cpus)
 

@@ -195,6 +195,17 @@ def test_device_rung_is_measured_by_the_outputs_alone(edgeq, digits_int8):
     assert abs(device["lost"]["top1"]) <= 0.01
 
 
+@pytest.mark.native
+def test_limits_of_timing_do_not_hold_for_outputs_alone(edgeq, digits_int8, tmp_path):
+    device = tmp_path / "strict.toml"
+    device.write_text('schema = 1\nextends = "local"\n[limits]\ngovernor = "never heard of"\n')
+    code, _, err = edgeq("accuracy", digits_int8.folder, "--device", device)
+    assert code == 0, err
+    code, _, err = edgeq("bench", digits_int8.folder, "--device", device, "--iterations", "1")
+    assert code == 6
+    assert "the governor" in err
+
+
 def test_eager_mode_flow_stands_beside_with_its_time_or_says_why_not(edgeq):
     engine = torch.backends.quantized.engine
     code, out, _ = edgeq("accuracy", "digits", "--baseline", "eager", "--json")

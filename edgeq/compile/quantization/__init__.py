@@ -1,1 +1,1 @@
-"""PT2E quantization: observers, the quantizer with overrides, bias correction, and the check that it was done."""
+"""PT2E quantization: observers, the quantizer with overrides, bias correction, the check that it was done."""

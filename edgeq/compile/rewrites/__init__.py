@@ -1,1 +1,1 @@
-"""Rewrites of an exported program into forms that XNNPACK has kernels for: one small module each, and the proof."""
+"""Rewrites into forms that XNNPACK has kernels for: one small module each, and the proof on data."""
