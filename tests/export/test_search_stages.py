@@ -84,6 +84,11 @@ def test_a_count_that_is_enough_only_in_simulation_sends_the_search_back(monkeyp
     assert min(kept(found)) == "int8-dynamic-fp32x5"
 
 
+def test_a_recipe_that_is_enough_only_in_simulation_sends_the_search_to_its_layers(monkeypatch, tmp_path):
+    script = Script(lambda _: 0.99, lambda layers: 0.99 if layers >= 2 else 0.9)
+    assert kept(search(monkeypatch, tmp_path, script)) == ["int8-dynamic-fp32x2"]
+
+
 def test_the_least_count_is_exported_when_another_trial_beats_it(monkeypatch, tmp_path):
     # With all in simulation alike from two layers on, the .pte needs five.
     script = Script(lambda layers: 0.99 if layers >= 2 else 0.9, lambda layers: 0.99 if layers >= 5 else 0.9)

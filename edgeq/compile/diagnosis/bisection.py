@@ -7,8 +7,8 @@ def next_counts(known: Mapping[int, bool], total: int, ahead: int = 1) -> list[i
     """The counts to try next, from 1 to `total`; none when the least one that is enough is known.
 
     `known` says of each count that was tried whether it was enough. A count below one that was not enough is
-    never asked for, since leaving more layers out is expected to help. 0 is known not to be enough. While the
-    count still doubles, `ahead` counts are asked for at once.
+    never asked for, since leaving more layers out is expected to help. 0 is not enough unless `known` says
+    so. While the count still doubles, `ahead` counts are asked for at once.
     """
     if total == 0:
         return []

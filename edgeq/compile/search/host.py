@@ -3,8 +3,8 @@
 1. The recipe to start with, as it is. When it keeps the accuracy, nothing else is tried.
 2. What costs nothing on the device: equalization and bias correction, then the other observers.
 3. The best of these with its worst layers in FP32: the count doubles, then halves the gap.
-4. Exports of all that no other trial beats. Their `.pte` is judged on the host; a count of layers that was
-   enough in simulation and is not in the `.pte` goes back to stage 3.
+4. Exports of all that no other trial beats. Their `.pte` is judged on the host; a count of layers, none among
+   them, that was enough in simulation and is not in the `.pte` goes back to stage 3.
 
 A stage is decided by all of its trials together, so that nothing depends on the number of processes.
 """
@@ -107,9 +107,11 @@ class HostSearch:
         self._announce(f"FP32: {_shown(self._eager)}; {self._budget}")
         self._try([(self._start, ())])
         best = self._choose_globally()
-        ranking = () if best.loss.within else self._rank(best.tried.recipe)
-        counts: dict[int, bool] = {}
+        counts = {0: best.loss.within}
+        ranking: Ranking = ()
         while True:
+            if not counts[0] and not ranking:
+                ranking = self._rank(best.tried.recipe)
             self._bisect(best.tried.recipe, ranking, counts)
             least = min((count for count, enough in counts.items() if enough), default=0)
             candidates = self._export(_keep(best.tried.recipe, ranking, least))
