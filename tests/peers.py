@@ -68,11 +68,14 @@ def make_key(path: Path) -> None:
 
 
 def kill_tree(pid: int) -> None:
-    """End a process and all that it started, at once."""
-    for child in children(pid):
-        kill_tree(child)
+    """End a process and all that it started, at once; nobody lives to tell of the end of a child."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    below = children(pid)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+    for child in below:
+        kill_tree(child)
 
 
 def children(pid: int) -> list[int]:

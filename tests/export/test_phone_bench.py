@@ -68,9 +68,9 @@ def test_killed_bench_leaves_no_process_on_the_phone_and_the_next_one_works(phon
     process.send_signal(signal.SIGKILL)
     process.communicate()
     until = time.monotonic() + 15
-    while phone.processes() and time.monotonic() < until:
+    while (left := phone.processes()) and time.monotonic() < until:
         time.sleep(0.1)
-    assert phone.processes() == {}
+    assert left == {}
     again = start_bench(phone, digits_int8, tmp_path, "--iterations", 5, "--measure", "latency")
     _, said = again.communicate(timeout=600)
     assert again.returncode == 0, said

@@ -84,13 +84,15 @@ class Proxy:
                 threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while chunk := source.recv(_CHUNK):
                 self._count(len(chunk))
                 while self._stalls:
                     time.sleep(0.05)
                 sink.sendall(chunk)
             sink.shutdown(socket.SHUT_WR)
+        except OSError:  # a killed process ends its connection so when it had not read all of it
+            _reset(sink)
 
     def _count(self, size: int) -> None:
         with self._lock:
