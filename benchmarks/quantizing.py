@@ -41,6 +41,7 @@ WORKLOADS = (HERE / "mobilenet_v1.py", HERE.parent / "examples" / "mobilenet_v3.
 RECIPES = ("fp32", "int8-per-tensor", "int8")
 SEARCH = ("--max-drop", "1%", "--max-slower", "1.3", "--device", "virt-pi5")
 PLAIN = "ExecuTorch, plain"
+OUTPUTS_OFF = 6  # exit code of `edgeq bench`
 
 
 def export_plainly(workload: str, path: Path) -> None:
@@ -103,20 +104,23 @@ def timed(command: list[str], cache: Path) -> float:
 
 
 def count(programs: Sequence[Path], folder: Path) -> list[Run]:
-    """The Runs of every program on both boards, by the command line."""
+    """The Runs of every program on both boards, by the command line; a failed output check is in them."""
     report = folder / "all.json"
     command = [sys.executable, "-m", "edgeq", "bench", *map(str, programs), "--quiet"]
     command += [part for device in DEVICES for part in ("--device", device)]
     command += ["--measure", "latency,outputs", "--warmup", "3", "--iterations", "5"]
     command += ["--json", str(report), "--store", str(folder / "store.db"), "--out", str(folder / "reports")]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    if done.returncode not in (0, OUTPUTS_OFF):
+        raise subprocess.CalledProcessError(done.returncode, command)
     return [read_run(document) for document in split_report(report.read_bytes())]
 
 
 def instructions(run: Run) -> str:
-    """Median of the measured inferences."""
+    """Median of the measured inferences; marked when the outputs were not the converted model's."""
     (latency,) = (s for s in run.series if s.name == "latency" and s.phase == "measured")
-    return format_quantity(summarize(latency.values).median, latency.unit)
+    median = format_quantity(summarize(latency.values).median, latency.unit)
+    return median if run.error is None else f"{median} *"
 
 
 def row(name: str, path: Path, seconds: float, runs: list[Run], subject: Subject, eager: Eager) -> list[str]:
@@ -153,7 +157,8 @@ def compare(workload: str) -> str:
         eager = Eager(subject)
         rows = [row(recipe, *facts, runs, subject, eager) for recipe, facts in made.items()]
     headers = ["recipe", "metrics", "SQNR", "top-1 agreement", "program", *DEVICES, "export"]
-    return tabulate(rows, headers=headers, disable_numparse=True)
+    notes = [f"* {run.artifact.recipe}: {run.error.message}" for run in runs if run.error is not None]
+    return "\n".join([tabulate(rows, headers=headers, disable_numparse=True), *notes])
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def list_command() -> None:
 @device.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """The profile NAME (or a profile file) with every key, as TOML."""
+    """The profile NAME (or a profile file) with all that it extends, as TOML."""
     import msgspec
 
     from edgeq.devices.profile import load_profile

@@ -162,7 +162,7 @@ def measure_subjects(
     """One Run for each subject on one device, stored, and what failed; `kept` gets each Run as it comes."""
     runs: list[Run] = []
     errors: list[EdgeqError] = []
-    store = Store(store_path or default_store_path())
+    store, labels = Store(store_path or default_store_path()), git_labels(Path.cwd())
 
     def keep(outcome: Outcome) -> None:
         runs.append(outcome.run)
@@ -170,7 +170,7 @@ def measure_subjects(
         if outcome.error is not None:
             errors.append(outcome.error)
         try:
-            store.add(outcome.run, {})
+            store.add(outcome.run, labels)
         except EdgeqError as error:
             print_error(error, "this run is not in the store: ")
 

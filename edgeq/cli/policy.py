@@ -36,12 +36,20 @@ _OPTIONS = (
         type=click.IntRange(1),
         help="Threads of the runner (default: 1, or what the profile says).",
     ),
-    click.option("--cpus", help="Cores to pin the runner to, e.g. 2,3 or 4-7 (default: no pinning)."),
     click.option(
-        "--warmup", help="Warm up for this many inferences (20), this long (2s), or until `steady`."
+        "--cpus",
+        help="Cores to pin the runner to, e.g. 2,3 or 4-7 (default: none, or what the profile says).",
     ),
     click.option(
-        "--iterations", type=click.IntRange(1), help="Measured inferences (default: until they agree)."
+        "--warmup",
+        help="Warm up for this many inferences (20), this long (2s), or until `steady` "
+        "(default on a wall clock: at least 10, and 20 s at most).",
+    ),
+    click.option(
+        "--iterations",
+        type=click.IntRange(1),
+        help="Measured inferences, within 10 s on a wall clock (default: up to 1000 there; counts: until "
+        "they agree).",
     ),
     click.option(
         *("--seconds", "--sustained", "seconds"),
@@ -51,7 +59,9 @@ _OPTIONS = (
     click.option("--rate", type=click.FloatRange(0, min_open=True), help="Requests per second."),
     click.option("--pause", type=Duration(), default=0.0, help="Rest between two inferences."),
     click.option(
-        "--tune", is_flag=True, help="Set governor and stay-awake for the session, and put them back."
+        "--tune",
+        is_flag=True,
+        help="Hold the device still (governor; on a phone more) for the session, and put all back.",
     ),
     click.option(
         "--measure",

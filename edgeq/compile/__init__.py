@@ -1,1 +1,1 @@
-"""Quantize and lower: the only folder that imports torch or executorch."""
+"""Quantize and lower, with torch and executorch; of the rest only two modules of `workload` import torch."""

@@ -36,6 +36,10 @@ rm -f "$t"
 [ -z "$made" ] || rmdir "$d"
 """
 
+# The programs that edgeq starts there beside its own; prints those that are not there.
+_TOOLS = ("cat", "df", "flock", "mktemp", "sha256sum")
+FIND_TOOLS = f'for each in {" ".join(_TOOLS)}; do command -v "$each" >/dev/null || echo "$each"; done'
+
 # What the three mean for INT8 programs: XNNPACK has kernels for dot products and for matrix products.
 _INT8_FEATURES = {"asimddp": "dot product", "i8mm": "matrix product", "sve": "SVE"}
 
@@ -109,12 +113,13 @@ def _judge_system(link: Link, profile: DeviceProfile, facts: Facts, demands: Dem
             for each in read_needs(link, profile.work_folder)
         ]
     script = _TRY_FOLDER.format(folder=shlex.quote(profile.work_folder))
-    answer = ask_all(link, {"folder": script})["folder"]
+    answers = ask_all(link, {"folder": script, "tools": FIND_TOOLS})
     return [
         judge_arch(facts, demands),
         judge_glibc(facts, demands),
         judge_page(facts),
-        judge_folder(profile, answer),
+        judge_folder(profile, answers["folder"]),
+        judge_tools(answers["tools"]),
     ]
 
 
@@ -161,6 +166,15 @@ def judge_folder(profile: DeviceProfile, answer: str) -> Need:
     reason = answer.splitlines()[-1][:200] if answer else "nothing could be written"
     remedy = "set `work_folder` in the profile to a folder that this user may write to, not mounted noexec"
     return Need(name="work folder", state="missing", found=f"{folder}: {reason}", remedy=remedy)
+
+
+def judge_tools(answer: str) -> Need:
+    """Are the programs there that files are copied, checked and locked with."""
+    if lacking := answer.split():
+        found = f"no {', no '.join(lacking)[:200]}"
+        remedy = "install coreutils and util-linux there, or a busybox that has them"
+        return Need(name="tools", state="missing", found=found, remedy=remedy)
+    return _need("tools", ", ".join(_TOOLS))
 
 
 def compare_cores(profile: DeviceProfile, facts: Facts) -> Need:

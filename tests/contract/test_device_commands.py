@@ -68,7 +68,16 @@ def test_device_is_added_checked_listed_and_shown(add, edgeq, tmp_path):
 
     checked = edgeq("check", "my-board")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    for name in ("reachable", "architecture", "C library", "work folder", "free space", "memory", "clock"):
+    for name in (
+        "reachable",
+        "architecture",
+        "C library",
+        "work folder",
+        "tools",
+        "free space",
+        "memory",
+        "clock",
+    ):
         assert f"ok      {name}" in checked.stdout
     assert "a program was written and ran there" in checked.stdout
 

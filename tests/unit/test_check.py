@@ -1,5 +1,7 @@
 """What a check makes of the answers of devices, good and bad."""
 
+import shutil
+import subprocess
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -153,3 +155,19 @@ def test_emulated_device_is_said_to_have_no_wall_clock(name, words):
     }
     assert words in needs["clock"].found
     assert needs["governor"].state == "ok"
+
+
+def test_tools_that_a_bare_system_lacks_are_named(tmp_path):
+    for tool in ("cat", "df", "sha256sum"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    said = subprocess.run(
+        ["/bin/sh", "-c", check.FIND_TOOLS],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    need = check.judge_tools(said.stdout)
+    assert (need.state, need.found) == ("missing", "no flock, no mktemp")
+    assert "busybox" in need.remedy
+    assert check.judge_tools("").state == "ok"

@@ -1,6 +1,6 @@
 """The stages of a search on the host, cheap ones first: simulated trials, then exports of the best.
 
-1. The recipe to start with, as it is. When it keeps the accuracy, nothing else is tried.
+1. The recipe to start with, as it is. When it keeps the accuracy, stages 2 and 3 are left out.
 2. What costs nothing on the device: equalization and bias correction, then the other observers.
 3. The best of these with its worst layers in FP32: the count doubles, then halves the gap.
 4. Exports of all that no other trial beats. Their `.pte` is judged on the host; a count of layers, none among
