@@ -27,7 +27,7 @@ from edgeq.measure.paired import Contestant, Interleaving, Plan
 from edgeq.measure.passes import Findings, Passes, Subject, program_files
 from edgeq.measure.power import Found, find_power_probes
 from edgeq.measure.reference import Reference, find_reference
-from edgeq.measure.validity import await_cool, find_faults
+from edgeq.measure.validity import await_cool, find_faults, is_timed
 from edgeq.plain import conceal
 from edgeq.results.records import Accuracy, Conditions, DeviceInfo, Failure, Reading, Run, Spec
 from edgeq.runner import EXECUTORCH
@@ -219,7 +219,7 @@ class DeviceSession:
         after: dict[str, Reading] = {}
         error: EdgeqError | None = None
         try:
-            if self._spec.is_timed:
+            if is_timed(self._spec):
                 await_cool(link, self._profile, self._announce)
             before = read_conditions(link, self._profile)
             work()
@@ -233,7 +233,7 @@ class DeviceSession:
         return Conditions(before=before, after=after), error
 
     def _find_faults(self, conditions: Conditions, findings: Findings, spec: Spec) -> tuple[str, ...]:
-        if self._device is None or not spec.is_timed:
+        if self._device is None or not is_timed(spec):
             return ()
         return find_faults(self._profile, conditions, findings.series, findings.pairing, spec.cpus)
 

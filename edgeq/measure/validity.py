@@ -15,7 +15,7 @@ from edgeq.measure.disturbances import (
     find_slow_clock,
     find_throttled,
 )
-from edgeq.results.records import Conditions, Pairing, Reading, Series
+from edgeq.results.records import Conditions, Pairing, Reading, Series, Spec
 from edgeq.results.spans import measured_spans
 from edgeq.units import format_quantity
 
@@ -23,6 +23,11 @@ Readings = Mapping[str, Reading]
 Announce = Callable[[str], None]
 
 _ASK_SECONDS = 5.0
+
+
+def is_timed(spec: Spec) -> bool:
+    """Whether any pass takes what depends on the device's state: time, or power."""
+    return not {"latency", "operators", "power"}.isdisjoint(spec.passes)
 
 
 def find_faults(

@@ -173,11 +173,6 @@ class Spec(Record, frozen=True, kw_only=True):
     pause: float = 0.0
     in_app: bool = False
 
-    @property
-    def is_timed(self) -> bool:
-        """Whether any pass takes what depends on the device's state: time, or power."""
-        return not {"latency", "operators", "power"}.isdisjoint(self.passes)
-
 
 class Conditions(Record, frozen=True, kw_only=True):
     """Readings of the device, by name, before and after the measured passes."""
