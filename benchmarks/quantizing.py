@@ -157,7 +157,7 @@ def compare(workload: str) -> str:
         eager = Eager(subject)
         rows = [row(recipe, *facts, runs, subject, eager) for recipe, facts in made.items()]
     headers = ["recipe", "metrics", "SQNR", "top-1 agreement", "program", *DEVICES, "export"]
-    notes = [f"* {run.artifact.recipe}: {run.error.message}" for run in runs if run.error is not None]
+    notes = dict.fromkeys(f"* {run.error.message}" for run in runs if run.error is not None)
     return "\n".join([tabulate(rows, headers=headers, disable_numparse=True), *notes])
 
 
