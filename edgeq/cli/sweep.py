@@ -86,7 +86,7 @@ def _choose(settings: "list[Setting]", rounds: int, time_limit: float | None, wa
     from edgeq.measure.choices import Choices
     from edgeq.measure.paired import draw_plan
 
-    plan = draw_plan(rounds, time_limit, None)
+    plan = draw_plan(rounds, time_limit, sweep=True)
     return Choices(passes=("latency", "outputs"), wait=wait, paired=plan, settings=tuple(settings))
 
 

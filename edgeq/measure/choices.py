@@ -8,8 +8,8 @@ from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile
 from edgeq.errors import InputError
 from edgeq.measure.latency import default_spec
 from edgeq.measure.paired import Plan, default_round
-from edgeq.results.paired import LEAST_ROUNDS
 from edgeq.results.records import Spec
+from edgeq.results.signed_ranks import least_values
 from edgeq.results.sweep import Setting
 from edgeq.runner.app import Apk
 
@@ -68,7 +68,9 @@ def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
     """
     _check_device(profile, choices)
     _check_together(choices)
-    spec = default_spec(profile.clock) if choices.paired is None else _find_round(profile, choices.paired)
+    spec = default_spec(profile.clock)
+    if choices.paired is not None:
+        spec = _find_round(profile, choices.paired, len(choices.settings))
     threads, cpus = _choose_cores(profile, choices)
     spec = replace(
         spec,
@@ -83,11 +85,13 @@ def resolve_spec(profile: DeviceProfile, choices: Choices) -> Spec:
     return _choose_length(_choose_warmup(spec, choices), choices)
 
 
-def _find_round(profile: DeviceProfile, plan: Plan) -> Spec:
+def _find_round(profile: DeviceProfile, plan: Plan, settings: int) -> Spec:
     if profile.clock == "none":
         raise InputError(f"{profile.name} has no clock: there is nothing to compare by")
-    if profile.clock == "wall" and plan.rounds is not None and plan.rounds < LEAST_ROUNDS:
-        raise InputError(f"{plan.rounds} rounds cannot tell anything; it takes {LEAST_ROUNDS}")
+    least = least_values(plan.level(settings))
+    if profile.clock == "wall" and plan.rounds is not None and plan.rounds < least:
+        of = f" of {settings} settings" if settings else ""
+        raise InputError(f"{plan.rounds} rounds{of} cannot tell anything; it takes {least}")
     return default_round(profile.clock)
 
 

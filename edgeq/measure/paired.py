@@ -15,8 +15,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from edgeq.measure.latency import default_spec, latency_series
-from edgeq.results.paired import Rounds, is_settled, plan_looks
+from edgeq.results.paired import LEVEL, Rounds, is_settled, plan_looks, typical_of
 from edgeq.results.records import Pairing, Series, Spec
+from edgeq.results.sweep import level_of
 from edgeq.runner.job import Job, Result
 
 # What rounds can be compared by.
@@ -53,11 +54,18 @@ class Plan:
         seed: of the order in the rounds.
         rounds: at most so many; None for the default of the clock.
         seconds: no round begins later than this after the first, on the host's clock; None for no bound.
+        sweep: whether what is fastest is picked from the rounds and set beside all others, instead of the
+            first.
     """
 
     seed: int
     rounds: int | None = None
     seconds: float | None = None
+    sweep: bool = False
+
+    def level(self, count: int) -> float:
+        """Confidence of the interval at each look, of `count` contestants."""
+        return level_of(count) if self.sweep else LEVEL
 
 
 @dataclass(frozen=True)
@@ -68,10 +76,12 @@ class Contestant:
     job: Job
 
 
-def draw_plan(rounds: int | None, seconds: float | None, seed: int | None) -> Plan:
+def draw_plan(
+    rounds: int | None, seconds: float | None, seed: int | None = None, *, sweep: bool = False
+) -> Plan:
     """A plan with a seed of its own where none was given."""
     drawn = int(np.random.SeedSequence().generate_state(1)[0])
-    return Plan(seed=drawn if seed is None else seed, rounds=rounds, seconds=seconds)
+    return Plan(seed=drawn if seed is None else seed, rounds=rounds, seconds=seconds, sweep=sweep)
 
 
 def default_round(clock: RoundClock) -> Spec:
@@ -98,13 +108,14 @@ class Interleaving:
     ) -> None:
         """Run rounds until there are enough, the time is over, or more would tell nobody more.
 
-        The first of at least two `contestants` is the base; `now` gives seconds.
+        The first of at least two `contestants` is the base, but in a sweep; `now` gives seconds.
 
         Raises:
             RunnerError, DeviceUnreachable: as the device says; the rounds before are kept.
         """
         most = self._plan.rounds or _ROUNDS[self._clock]
-        looks = plan_looks(most)
+        level = self._plan.level(len(contestants))
+        looks = plan_looks(most, level)
         generator = np.random.default_rng(self._plan.seed)
         began = now()
         for number in range(1, most + 1):
@@ -115,7 +126,7 @@ class Interleaving:
                 self._results[int(place)].append(contestant.starter.run(contestant.job))
             if number == most:
                 break
-            if self._clock == "wall" and number in looks and self._is_settled():
+            if self._clock == "wall" and number in looks and self._is_settled(level):
                 self.ended_by = f"the answer was clear after {number} rounds"
                 return
             if self._plan.seconds is not None and now() - began >= self._plan.seconds:
@@ -140,9 +151,10 @@ class Interleaving:
             id=self._pairing, seed=self._plan.seed, place=place, rounds=tuple(int(start) for start in starts)
         )
 
-    def _is_settled(self) -> bool:
-        base, *others = [self._ticks(place) for place in sorted(self._results)]
-        return all(is_settled(base, other) for other in others)
+    def _is_settled(self, level: float) -> bool:
+        sides = [self._ticks(place) for place in sorted(self._results)]
+        base, *others = sorted(sides, key=typical_of) if self._plan.sweep else sides
+        return all(is_settled(base, other, level) for other in others)
 
     def _ticks(self, place: int) -> Rounds:
         return [_measured(result) for result in self._results[place]]

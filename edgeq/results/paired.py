@@ -69,15 +69,22 @@ class PairedVerdict(Record, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def plan_looks(rounds: int) -> tuple[int, ...]:
-    """After how many of at most `rounds` rounds to look: a quarter, a half, all; never too few to tell."""
-    looks = {-(-rounds // share) for share in (4, 2)}
-    return (*sorted(look for look in looks if LEAST_ROUNDS <= look < rounds), rounds)
+def plan_looks(rounds: int, level: float = LEVEL) -> tuple[int, ...]:
+    """After how many of at most `rounds` rounds to look: a quarter, a half, all.
+
+    A look that would come before an interval of confidence `level` exists waits for it.
+    """
+    looks = {max(least_values(level), -(-rounds // share)) for share in (4, 2)}
+    return (*sorted(look for look in looks if look < rounds), rounds)
 
 
-def is_settled(base: Rounds, new: Rounds) -> bool:
-    """Whether more rounds would tell nobody more: to be asked at a planned look only, of a wall clock."""
-    low, high, _ = bound_rounds(base, new)
+def is_settled(base: Rounds, new: Rounds, level: float = LEVEL) -> bool:
+    """Whether more rounds would tell nobody more: to be asked at a planned look only, of a wall clock.
+
+    Raises:
+        ValueError: too few rounds for an interval of confidence `level`.
+    """
+    low, high, _ = bound_rounds(base, new, level)
     clear = (low > 1 or high < 1) and high <= low * (1 + _NARROW)
     return clear or (low >= 1 - _NOTHING and high <= 1 + _NOTHING)
 
@@ -97,6 +104,12 @@ def bound_rounds(base: Rounds, new: Rounds, level: float = LEVEL) -> tuple[float
     tick = _tick_share(base, new)
     low, high = float(np.exp(shift.low)) - tick, float(np.exp(shift.high)) + tick
     return max(0.0, low), high, float(np.exp(shift.centre))
+
+
+def typical_of(rounds: Rounds) -> float:
+    """The median of the rounds' medians, in their unit; endless where nothing was measured."""
+    medians = [median(values) for values in rounds if values]
+    return median(medians) if medians else float("inf")
 
 
 def judge_rounds(base: Rounds, new: Rounds, unit: Unit, seed: int | None = None) -> PairedVerdict:

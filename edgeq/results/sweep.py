@@ -8,13 +8,14 @@ part of the error (Bonferroni over all pairs).
 """
 
 from collections.abc import Sequence
-from statistics import median
+from math import comb
 
 from msgspec.structs import replace
 
-from edgeq.errors import InputError
-from edgeq.results.paired import LEVEL, are_paired, bound_rounds, split_rounds
+from edgeq.errors import InputError, MeasurementError
+from edgeq.results.paired import LEVEL, are_paired, bound_rounds, split_rounds, typical_of
 from edgeq.results.records import Record, Run, Unit
+from edgeq.results.signed_ranks import least_values
 
 
 class Setting(Record, frozen=True, kw_only=True):
@@ -68,11 +69,22 @@ class Recommendation(Record, frozen=True, kw_only=True):
     places: tuple[Place, ...]
 
 
+def level_of(settings: int) -> float:
+    """Confidence of each interval, so that those of all pairs of so many `settings` hold together."""
+    return 1 - (1 - LEVEL) / comb(settings, 2)
+
+
+def least_rounds(settings: int) -> int:
+    """The fewest rounds in which so many `settings` can be told apart."""
+    return least_values(level_of(settings))
+
+
 def recommend(runs: Sequence[Run]) -> Recommendation:
     """Judge the runs of one artifact in one pairing, each with a setting of its own.
 
     Raises:
         InputError: fewer than two runs, or not of one artifact and one pairing.
+        MeasurementError: too few rounds, or latencies that have no ratio: nothing can be recommended.
     """
     if len(runs) < 2:
         raise InputError("a recommendation needs at least two settings that were measured")
@@ -82,8 +94,7 @@ def recommend(runs: Sequence[Run]) -> Recommendation:
     fastest, others = ranked[0], ranked[1:]
     if not all(are_paired(fastest, run) for run in others):
         raise InputError("these runs were not measured in rounds of one sweep")
-    level = 1 - (1 - LEVEL) / (len(runs) * (len(runs) - 1) / 2)
-    places = (_place(fastest), *(_stand(fastest, run, level) for run in others))
+    places = (_place(fastest), *_stand_beside(fastest, others))
     as_good = [place for place in places if not place.is_slower]
     chosen = min(as_good, key=lambda place: (place.setting.threads, len(place.setting.cpus)))
     return Recommendation(
@@ -121,20 +132,32 @@ def _place(run: Run) -> Place:
     )
 
 
-def _stand(fastest: Run, run: Run, level: float) -> Place:
-    """The setting of `run` beside the fastest; too few rounds prove nothing."""
-    sides = [split_rounds(fastest), split_rounds(run)]
-    count = min(map(len, sides))
-    try:
-        low, high, _ = bound_rounds(sides[0][:count], sides[1][:count], level)
-    except ValueError:
-        return _place(run)
-    return replace(_place(run), low=low, high=high, is_slower=low > 1)
+def _stand_beside(fastest: Run, others: Sequence[Run]) -> list[Place]:
+    """The settings of `others` beside the fastest, in the rounds that all of them have."""
+    base, *sides = [split_rounds(run) for run in (fastest, *others)]
+    settings, count = 1 + len(others), min(map(len, (base, *sides)))
+    if count < least_rounds(settings):
+        were = "1 round was" if count == 1 else f"{count} rounds were"
+        raise MeasurementError(
+            f"cannot tell which of {settings} settings to use: {were} run, and it takes "
+            f"{least_rounds(settings)}",
+            hint="allow more --rounds and a longer --time-limit, or try fewer settings",
+        )
+    places = []
+    for run, side in zip(others, sides, strict=True):
+        try:
+            low, high, _ = bound_rounds(base[:count], side[:count], level_of(settings))
+        except ValueError as error:
+            raise MeasurementError(
+                f"cannot tell which setting to use: the latencies of {setting_of(run)} make no ratio to "
+                f"those of {setting_of(fastest)}: {error}"
+            ) from error
+        places.append(replace(_place(run), low=low, high=high, is_slower=low > 1))
+    return places
 
 
 def _typical(run: Run) -> float:
-    rounds = [median(values) for values in split_rounds(run) if values]
-    return median(rounds) if rounds else float("inf")
+    return typical_of(split_rounds(run))
 
 
 def _explain(chosen: Place, as_good: Sequence[Place]) -> str:

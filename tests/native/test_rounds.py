@@ -44,16 +44,16 @@ def measured_of(rounds, place):
 
 
 def test_a_program_that_does_more_is_slower_and_every_round_is_there(runner):
-    rounds = Interleaving(Plan(seed=1, rounds=12), "wall", "id")
+    rounds = Interleaving(Plan(seed=1, rounds=10), "wall", "id")
     rounds.run([contestant_of(runner, "linear"), contestant_of(runner, "loop")])
     verdict = judge_rounds(measured_of(rounds, 0), measured_of(rounds, 1), "s")
     assert verdict.answer == "slower"
-    assert verdict.rounds == 12
+    assert verdict.rounds == 10
     for place in (0, 1):
         *_, series = rounds.series(place)
         assert series.unit == "s"
         assert list(series.times) == sorted(series.times)
-        assert len(rounds.pairing(place).rounds) == 12
+        assert len(rounds.pairing(place).rounds) == 10
 
 
 def test_processes_of_a_round_follow_each_other_in_the_order_of_the_seed(runner):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from edgeq.errors import RunnerError
 from edgeq.measure.paired import Contestant, Interleaving, Plan, default_round, draw_plan
 from edgeq.results.paired import LEAST_ROUNDS, split_rounds
+from edgeq.results.sweep import Setting, recommend
 from edgeq.runner.job import Job, Result, Times
 
 
@@ -84,6 +85,41 @@ def test_one_clear_answer_of_two_does_not_end_the_rounds():
     assert len(rounds.results(2)) == 40
 
 
+def sweep(levels, **plan):
+    """Rounds of settings with 1, 2, 4, ... threads, which take `levels` milliseconds, and their runs."""
+    from odd_runs import on_hardware
+    from runs import SPEC, make_run
+
+    names = {f"t{1 << place}": level for place, level in enumerate(levels)}
+    rounds, _ = interleave(Device(noise=0.003, **names), Plan(seed=1, sweep=True, **plan))
+    runs = [
+        replace(
+            on_hardware(make_run()),
+            spec=replace(SPEC, threads=1 << place),
+            series=rounds.series(place),
+            pairing=rounds.pairing(place),
+        )
+        for place in range(len(levels))
+    ]
+    return rounds, runs
+
+
+@pytest.mark.parametrize(
+    ("levels", "ended"), [((30, 16), 10), ((30, 16, 9), 11), ((30, 16, 9, 12), 12), ((9, 8, 7, 6, 5, 4), 14)]
+)
+def test_a_sweep_ends_early_as_soon_as_its_answer_has_an_interval(levels, ended):
+    rounds, runs = sweep(levels, rounds=20)
+    assert f"clear after {ended} rounds" in rounds.ended_by
+    found = recommend(runs)
+    assert found.setting == Setting(threads=1 << levels.index(min(levels)))
+    assert found.sure
+
+
+def test_a_sweep_goes_on_while_the_fastest_setting_is_not_clear():
+    rounds, _ = sweep((30, 9.02, 9), rounds=20)
+    assert "all 20" in rounds.ended_by
+
+
 def test_no_round_begins_when_the_time_is_over():
     clock = iter(range(0, 1000, 10))
     rounds, _ = interleave(Device(a=1.0, b=2.0), Plan(seed=1, seconds=25), now=lambda: float(next(clock)))
@@ -99,18 +135,18 @@ def test_counts_need_few_rounds_and_no_looks():
 
 def test_progress_says_nothing_of_the_results():
     said = []
-    interleave(Device(a=1.0, b=2.0), Plan(seed=1, rounds=12), announce=said.append)
-    assert said == [f"round {n} of at most 12" for n in range(1, 13)]
+    interleave(Device(a=1.0, b=2.0), Plan(seed=1, rounds=10), announce=said.append)
+    assert said == [f"round {n} of at most 10" for n in range(1, 11)]
 
 
 def test_the_series_hold_all_rounds_in_order_and_the_pairing_says_where_each_begins():
     device = Device(a=1.0, b=2.0)
-    rounds, _ = interleave(device, Plan(seed=8, rounds=12))
+    rounds, _ = interleave(device, Plan(seed=8, rounds=10))
     for place in (0, 1):
         results, pairing = rounds.results(place), rounds.pairing(place)
         load, _, first, warmup, measured = rounds.series(place)
-        assert len(load.values) == len(first.values) == 12
-        assert len(warmup.values) == 24
+        assert len(load.values) == len(first.values) == 10
+        assert len(warmup.values) == 20
         assert len(measured.values) == len(measured.times) == sum(len(r.times.measured) for r in results)
         assert list(measured.times) == sorted(measured.times)
         assert (pairing.id, pairing.seed, pairing.place) == ("the-id", 8, place)

@@ -43,7 +43,8 @@ def test_the_looks_share_the_error_that_the_house_allows():
     assert pytest.approx(1 - CONFIDENCE) == LOOKS * (1 - LEVEL)
     assert len(plan_looks(1000)) == LOOKS
     assert plan_looks(40) == (10, 20, 40)
-    assert plan_looks(12) == (12,)
+    assert plan_looks(12) == (10, 12)
+    assert plan_looks(10) == (10,)
     assert plan_looks(3) == (3,)
 
 

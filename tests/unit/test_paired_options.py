@@ -8,8 +8,10 @@ from edgeq.devices.profile import load_profile
 from edgeq.errors import InputError
 from edgeq.measure.choices import Choices, resolve_spec
 from edgeq.measure.paired import Plan, default_round
+from edgeq.results.sweep import Setting
 
 PLAN = Plan(seed=1)
+THREE = tuple(Setting(threads=threads) for threads in (1, 2, 4))
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,7 @@ def test_a_round_is_short_whatever_the_clock():
     [
         ("emulator-a72", Choices(paired=PLAN), "no clock"),
         ("local", Choices(paired=Plan(seed=1, rounds=9)), "it takes 10"),
+        ("local", Choices(paired=Plan(seed=1, rounds=10, sweep=True), settings=THREE), "it takes 11"),
         ("local", Choices(paired=PLAN, seconds=90.0), "exclude each other"),
         ("local", Choices(paired=PLAN, passes=("outputs",)), "must name latency"),
     ],

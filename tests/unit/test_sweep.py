@@ -5,10 +5,10 @@ import pytest
 from msgspec.structs import replace
 from runs import SPEC, make_run
 
-from edgeq.errors import InputError
+from edgeq.errors import InputError, MeasurementError
 from edgeq.report.sweep import sweep_section
 from edgeq.results.records import Missing, Pairing, Series
-from edgeq.results.sweep import Setting, format_cores, recommend
+from edgeq.results.sweep import Setting, format_cores, least_rounds, recommend
 
 
 def run_of(threads, level, *, cpus=(), spread=0.002, rounds=40, place=0, pairing="p"):
@@ -60,10 +60,32 @@ def test_cores_are_part_of_a_setting():
     assert str(found.setting) == "2 threads on cores 4-5"
 
 
-def test_few_rounds_prove_nothing_and_the_fewest_threads_win():
-    found = recommend([run_of(1, 10.0, rounds=2), run_of(2, 6.0, rounds=2, place=1)])
-    assert found.setting == Setting(threads=1)
-    assert not found.sure
+@pytest.mark.parametrize(("settings", "least"), [(2, 10), (3, 11), (4, 12), (6, 14)])
+def test_fewer_rounds_than_an_interval_takes_recommend_nothing(settings, least):
+    assert least_rounds(settings) == least
+
+    def runs(rounds):
+        return [run_of(n + 1, 40.0 / (n + 1), rounds=rounds, place=n) for n in range(settings)]
+
+    with pytest.raises(MeasurementError, match=f"cannot tell.* {least - 1} rounds.* takes {least}") as caught:
+        recommend(runs(least - 1))
+    assert caught.value.exit_code == 6
+    assert recommend(runs(least)).setting == Setting(threads=settings)
+
+
+def test_one_round_and_none_are_told_in_words():
+    with pytest.raises(MeasurementError, match="1 round was run"):
+        recommend([run_of(1, 10.0, rounds=1), run_of(2, 6.0, rounds=1, place=1)])
+    nothing = [replace(run_of(n, 6.0, place=n), series=()) for n in (1, 2)]
+    with pytest.raises(MeasurementError, match="0 rounds were run"):
+        recommend(nothing)
+
+
+def test_a_round_without_a_latency_recommends_nothing():
+    other = run_of(2, 6.0, place=1)
+    other = replace(other, pairing=replace(other.pairing, rounds=(0, *other.pairing.rounds[:-1])))
+    with pytest.raises(MeasurementError, match="cannot tell"):
+        recommend([run_of(1, 10.0), other])
 
 
 @pytest.mark.parametrize(
