@@ -48,8 +48,8 @@ _OPTIONS = (
     click.option(
         "--iterations",
         type=click.IntRange(1),
-        help="Measured inferences, within 10 s on a wall clock (default: up to 1000 there; counts: until "
-        "they agree).",
+        help="Measured inferences, within 10 s on a wall clock, 1 s in a round (default: up to 1000, 200 in "
+        "a round; counts: until they agree).",
     ),
     click.option(
         *("--seconds", "--sustained", "seconds"),
@@ -156,14 +156,14 @@ def read_cores(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(cores))
 
 
-def read_warmup(text: str | None) -> tuple[int | None, float | None, bool]:
-    """What `--warmup` asks for: least inferences, least seconds, until steady.
+def read_warmup(text: str | None) -> tuple[int | None, float | None, bool | None]:
+    """What `--warmup` asks for: least inferences, least seconds, whether until steady; None: not asked.
 
     Raises:
         InputError: it is neither a number, nor a length of time, nor `steady`.
     """
     if text is None:
-        return None, None, True
+        return None, None, None
     if text == "steady":
         return 0, None, True
     if re.fullmatch("[0-9]{1,9}", text):

@@ -28,7 +28,8 @@ class Choices:
         cpus: cores to pin it to; empty for no pinning.
         warmup: least inferences of the warm-up.
         warmup_seconds: least length of the warm-up.
-        steady: whether the warm-up goes on until the device's rule for steady times holds.
+        steady: whether the warm-up goes on until the device's rule for steady times holds; None where the
+            clock has such a rule.
         iterations: measured inferences, exactly.
         seconds: length of the measured phase, however many inferences that are.
         rate: requests per second.
@@ -46,7 +47,7 @@ class Choices:
     cpus: tuple[int, ...] | None = None
     warmup: int | None = None
     warmup_seconds: float | None = None
-    steady: bool = True
+    steady: bool | None = None
     iterations: int | None = None
     seconds: float | None = None
     rate: float | None = None
@@ -109,7 +110,7 @@ def _choose_warmup(spec: Spec, choices: Choices) -> Spec:
         spec,
         warmup=spec.warmup if choices.warmup is None else choices.warmup,
         warmup_seconds=(least, most),
-        steady=spec.steady if choices.steady else None,
+        steady=None if choices.steady is False else spec.steady,
     )
 
 
@@ -160,6 +161,11 @@ def _check_together(choices: Choices) -> None:
     if choices.paired is not None and choices.seconds is not None:
         raise InputError(
             "--paired and --seconds exclude each other: a round is short, a long run is one piece"
+        )
+    if choices.paired is not None and choices.steady:
+        raise InputError(
+            "--paired and --warmup steady exclude each other: a round is too short to wait for steady times",
+            hint="name a number of inferences or a length of time, e.g. --warmup 20 or --warmup 1s",
         )
     if choices.paired is not None and "latency" not in choices.passes:
         raise InputError("--paired compares latencies: --measure must name latency")

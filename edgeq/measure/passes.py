@@ -22,7 +22,7 @@ from edgeq.measure.outputs import check_outputs, is_constant
 from edgeq.measure.paired import Contestant, Interleaving
 from edgeq.measure.power import Found, PowerFindings, measure_power
 from edgeq.measure.reference import Reference
-from edgeq.measure.warmup import find_warmup_warnings
+from edgeq.measure.shortfall import find_shortfalls
 from edgeq.measure.watch import find_watched, watch_job
 from edgeq.results.records import (
     Memory,
@@ -196,6 +196,7 @@ class Passes:
         self.findings.series = self._place(rounds.series(place))
         self.findings.pairing = rounds.pairing(place)
         self.findings.memory = memory_parts(results[0], self._subject.artifact.info.bytes, self._clock)
+        self.findings.warnings += find_shortfalls(results, self._spec)
         self._keep_watched(results)
         if "power" in self._spec.passes and self._clock == "wall":
             self.findings.not_measured |= dict.fromkeys(("power", "energy"), _NOT_IN_ROUNDS)
@@ -204,13 +205,12 @@ class Passes:
         result = self._launcher.run(self._watched(job), keep=self._keep_latency)
         if self._clock == "none":
             return
-        self.findings.warnings += find_warmup_warnings(result, job)
+        self.findings.warnings += find_shortfalls([result], self._spec)
         if not is_warm(result):
             self.findings.warnings.append(_not_warm(result))
         measured = len(result.times.measured) if result.times else 0
-        if measured < job.iterations[0]:
-            self.findings.warnings.append(_cut_short(measured, job))
-        elif job.agreement is not None and result.stopped_by != "agreement":
+        is_enough = measured >= job.iterations[0]
+        if is_enough and job.agreement is not None and result.stopped_by != "agreement":
             self.findings.warnings.append(_not_agreed(result, job))
 
     def _keep_latency(self, result: Result) -> None:
@@ -304,15 +304,6 @@ def _batches(samples: Samples) -> Iterator[Samples]:
             part, size = [], 0
     if part:
         yield part
-
-
-def _cut_short(measured: int, job: Job) -> RunWarning:
-    return RunWarning(
-        code="cut-short",
-        message=f"only {measured} of at least {job.iterations[0]} inferences fitted into "
-        f"{job.seconds[1]:g} s of the device's clock",
-        facts={"n": measured, "wanted": job.iterations[0]},
-    )
 
 
 def _not_warm(result: Result) -> RunWarning:

@@ -28,7 +28,7 @@ def test_default_on_a_wall_clock_warms_up_until_steady():
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
-        (None, (None, None, True)),
+        (None, (None, None, None)),
         ("steady", (0, None, True)),
         ("20", (20, None, False)),
         ("2s", (0, 2.0, False)),

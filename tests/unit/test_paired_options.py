@@ -28,6 +28,22 @@ def test_options_that_make_no_sense_together_are_refused(words, why):
     assert why in result.exception.message
 
 
+def test_warmup_steady_is_refused_in_rounds_as_it_is_typed(tmp_path):
+    program = tmp_path / "net.pte"
+    program.write_bytes(bytes(64))
+    words = [program, program, "--device", "local", "--paired", "--warmup", "steady"]
+    result = CliRunner().invoke(bench, [*map(str, words), "--store", str(tmp_path / "runs.sqlite")])
+    assert result.exit_code == 2
+    assert "a round is too short to wait for steady times" in result.stderr
+    assert "--warmup 20" in result.stderr
+
+
+def test_a_round_warms_up_for_three_inferences_unless_asked_otherwise():
+    local = load_profile("local")
+    assert resolve_spec(local, Choices(paired=PLAN)).warmup == 3
+    assert resolve_spec(local, Choices(paired=PLAN, warmup=20, steady=False)).warmup == 20
+
+
 def test_a_round_is_short_whatever_the_clock():
     assert resolve_spec(load_profile("local"), Choices(paired=PLAN)).seconds == default_round("wall").seconds
     spec = resolve_spec(load_profile("virt-pi5"), Choices(paired=PLAN))
@@ -43,6 +59,7 @@ def test_a_round_is_short_whatever_the_clock():
         ("local", Choices(paired=Plan(seed=1, rounds=10, sweep=True), settings=THREE), "it takes 11"),
         ("local", Choices(paired=PLAN, seconds=90.0), "exclude each other"),
         ("local", Choices(paired=PLAN, passes=("outputs",)), "must name latency"),
+        ("local", Choices(paired=PLAN, warmup=0, steady=True), "--warmup steady exclude each other"),
     ],
 )
 def test_what_rounds_cannot_do_is_refused(device, choices, why):
