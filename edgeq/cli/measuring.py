@@ -159,7 +159,10 @@ def measure_subjects(
     store_path: Path | None,
     kept: Callable[[Run], None] = lambda _: None,
 ) -> tuple[list[Run], list[EdgeqError]]:
-    """One Run for each subject on one device, stored, and what failed; `kept` gets each Run as it comes."""
+    """One Run for each subject on one device, stored, and what makes it unusable, untold.
+
+    `kept` gets each Run as it comes.
+    """
     runs: list[Run] = []
     errors: list[EdgeqError] = []
     store, labels = Store(store_path or default_store_path()), git_labels(Path.cwd())
@@ -167,8 +170,7 @@ def measure_subjects(
     def keep(outcome: Outcome) -> None:
         runs.append(outcome.run)
         kept(outcome.run)
-        if outcome.error is not None:
-            errors.append(outcome.error)
+        errors.extend(each for each in (outcome.error, _find_invalid(outcome.run)) if each is not None)
         try:
             store.add(outcome.run, labels)
         except EdgeqError as error:
@@ -201,9 +203,8 @@ class Book:
         self.runs[name].append(outcome.run)
         if outcome.error is not None:
             self.fail(outcome.error, f"{name}, {outcome.run.artifact.name}.{outcome.run.artifact.recipe}: ")
-        if outcome.run.invalid:
-            reasons = "; ".join(outcome.run.invalid)
-            self.fail(MeasurementError(f"not valid: {reasons}", hint=_INVALID), f"{name}: ")
+        if (error := _find_invalid(outcome.run)) is not None:
+            self.fail(error, f"{name}: ")
         if self._out is not None:
             try:
                 write_report(self._out / name, self.runs[name])
@@ -234,6 +235,14 @@ class Book:
         """Print an error and remember it for the exit code."""
         self.errors.append(error)
         print_error(error, label)
+
+
+def _find_invalid(run: Run) -> MeasurementError | None:
+    """The error of a run that was made beyond a limit of its device, None of a valid one."""
+    if not run.invalid:
+        return None
+    label = f"{run.artifact.name}.{run.artifact.recipe}"
+    return MeasurementError(f"{label} is not valid: {'; '.join(run.invalid)}", hint=_INVALID)
 
 
 def _prefixed(terminal: Terminal, name: str) -> Callable[[str], None]:

@@ -58,7 +58,7 @@ def search(
     """Find a recipe for WORKLOAD that keeps its accuracy, and write it as best.toml.
 
     Goes on where it was when it is called again with the same --out. Exits with 1 when no recipe meets
-    --max-drop; the nearest is written all the same.
+    --max-drop, with 6 when the cost of one is not known; the nearest is written all the same.
     """
     from edgeq.compile.recipe_file import load_recipe
     from edgeq.compile.search.budget import Budget
@@ -83,11 +83,7 @@ def search(
     rescue = _judge(order, profile, max_slower, found, runs)
     _write(rescue, found, runs, order.folder, json_file)
     _show(rescue, runs, order)
-    if not rescue.meets:
-        raise GateFailed(
-            f"no recipe that was tried meets what was asked; {order.folder / BEST} has the nearest",
-            hint="allow more, give a longer --budget or more --trials, or train with int8-qat",
-        )
+    _conclude(rescue, found, runs, order.folder)
 
 
 @dataclass(frozen=True)
@@ -232,3 +228,18 @@ def _show(rescue: "Rescue", runs: "dict[str, Run]", order: _Order) -> None:
     order.terminal.announce(f"{order.folder / BEST}: `edgeq export {order.workload} --recipe` takes it")
     if runs:
         order.terminal.announce(f"report: {order.folder / str(rescue.device) / 'report.html'}")
+
+
+def _conclude(rescue: "Rescue", found: "Found", runs: "dict[str, Run]", folder: Path) -> None:
+    """Exit as what was found says; what is not known comes before a no that may rest on it."""
+    unknown = [each.recipe.name for each in found.candidates if each.recipe.name not in runs]
+    if rescue.device is not None and unknown:
+        raise MeasurementError(
+            f"no usable run on {rescue.device} of {', '.join(unknown)}: what they cost is not known",
+            hint=f"{folder / BEST} was picked without it; with --out {folder} they are measured again",
+        )
+    if not rescue.meets:
+        raise GateFailed(
+            f"no recipe that was tried meets what was asked; {folder / BEST} has the nearest",
+            hint="allow more, give a longer --budget or more --trials, or train with int8-qat",
+        )

@@ -71,10 +71,10 @@ def sweep(
     settings = plan_settings(find_clusters(profile), _read_threads(threads), [*map(read_cores, core_sets)])
     choices = _choose(settings, rounds, time_limit, wait)
     runs, errors = measure_subjects(profile, [subject] * len(settings), choices, terminal, store_path)
-    if errors:
-        raise errors[0]
     if json_file is not None:
         write_atomic(json_file, encode_report(runs))
+    if errors:
+        raise errors[0]
     found = recommend(runs)
     click.echo(render_text([sweep_section(found, subject.artifact.label, profile.name)]))
     if save is not None:

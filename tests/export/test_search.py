@@ -116,6 +116,27 @@ def test_a_corrected_recipe_is_simulated_as_it_is_converted():
     assert judge(study, converted, evaluate=True).closeness == answer.closeness
 
 
+def test_a_search_on_a_device_beyond_its_limits_says_so_and_exits_with_6(killed, resumed, tmp_path):
+    device = tmp_path / "held.toml"
+    device.write_text(
+        f'schema = 1\nextends = "local"\ndescription = "this machine under a limit that it cannot keep"\n'
+        f'work_folder = "{tmp_path}/work"\n[limits]\ngovernor = "none such"\n'
+    )
+    words = ["--device", str(device), "--store", str(tmp_path / "runs.sqlite")]
+    done = subprocess.run(
+        [*command(killed[0], 1), *words, "--json", str(tmp_path / "found.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    assert "hurt_net.int8-per-tensor is not valid: the governor" in done.stderr
+    assert "what they cost is not known" in done.stderr
+    options = json.loads((tmp_path / "found.json").read_text())["options"]
+    assert all("missing" in each["cost"] for each in options)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_search_that_finds_none_says_so_and_writes_the_nearest(tmp_path):
     arguments = ["--max-drop", "0%", "--trials", "1", "--jobs", "1", "--start", "int8-per-tensor"]
     done = subprocess.run(

@@ -51,6 +51,17 @@ def test_runs_that_say_enough_are_recommended_from_and_saved(ask):
     assert saved(ask) == ["swept.toml"]
 
 
+def test_runs_that_are_not_valid_are_not_recommended_from_and_not_saved(ask):
+    hot = ("the device was held back: throttled",)
+    done = ask(run_of(1, 10.0), replace(run_of(2, 6.0, place=1), invalid=hot))
+    assert isinstance(done.exception, MeasurementError)
+    assert done.exception.exit_code == 6
+    assert "not valid: the device was held back: throttled" in done.exception.message
+    assert "Use " not in done.output
+    assert saved(ask) == []
+    assert_runs_are_kept(ask)
+
+
 def test_a_time_that_was_over_too_soon_recommends_and_saves_nothing(ask):
     done = ask(run_of(1, 10.0, rounds=4), run_of(2, 6.0, rounds=4, place=1))
     assert isinstance(done.exception, MeasurementError)
