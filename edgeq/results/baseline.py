@@ -1,16 +1,18 @@
 """A baseline: what later runs are compared with, small enough to be committed and the same for the same runs.
 
 It holds what `edgeq.results.compare` asks for and nothing of the moment or the machine that measured: no
-times of day, run ids or free memory. A long series is thinned evenly, which keeps its median and its drift.
+times of day, run ids or free memory. A long series is thinned by chance: its median and its drift stay.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from edgeq.errors import InputError
 from edgeq.results.compare import Key, key_of
+from edgeq.results.interval import thin
 from edgeq.results.likeness import keep_conditions
 from edgeq.results.records import (
     Accuracy,
@@ -101,7 +103,7 @@ def encode_baseline(runs: Sequence[Run]) -> bytes:
     """The baseline of `runs`, in the order of their keys whatever the order given, as UTF-8 JSON.
 
     Raises:
-        InputError: a run failed, or two have the same key.
+        InputError: a run failed or is not valid, or two have the same key.
     """
     entries: dict[Key, Entry] = {}
     for run in runs:
@@ -109,6 +111,11 @@ def encode_baseline(runs: Sequence[Run]) -> bytes:
         if run.status != "ok" or run.device is None:
             why = run.error.message if run.error else "it has no device"
             raise InputError(f"{key} failed and cannot be a baseline: {why}", hint="measure it again")
+        if run.invalid:
+            raise InputError(
+                f"{key} is not valid and cannot be a baseline: {'; '.join(run.invalid)}",
+                hint="measure it again",
+            )
         if key in entries:
             raise InputError(f"more than one run of {key}", hint="give one report for each device")
         entries[key] = _to_entry(run, run.device)
@@ -172,8 +179,8 @@ def _to_kernels(operators: tuple[Operator, ...] | Missing) -> Kernels | None:
 
 
 def _thin(series: Series) -> Values:
-    step = -(-len(series.values) // MOST_VALUES)
-    values = tuple(_round(value) for value in series.values[::step])
+    kept = thin(np.asarray(series.values, dtype=np.float64), MOST_VALUES)
+    values = tuple(_round(float(value)) for value in kept)
     return Values(unit=series.unit, of=len(series.values), values=values)
 
 

@@ -60,7 +60,7 @@ def bound_median(values: Sequence[float]) -> MedianInterval:
     Raises:
         ValueError: fewer than `LEAST_VALUES` values, or values that are no numbers.
     """
-    series = _thin(np.asarray(values, dtype=np.float64))
+    series = thin(np.asarray(values, dtype=np.float64))
     if series.size < LEAST_VALUES:
         raise ValueError(f"an interval needs at least {LEAST_VALUES} values")
     if not np.isfinite(series).all():
@@ -89,7 +89,7 @@ def bound_ratio(base: Sequence[float], new: Sequence[float]) -> RatioInterval:
     if not all(np.isfinite(side).all() and (side > 0).all() for side in sides):
         raise ValueError("a ratio needs values above zero")
     ticks = [find_tick(side) for side in sides]
-    sides = [_thin(side) for side in sides]
+    sides = [thin(side) for side in sides]
     generator = np.random.default_rng(SEED)
     blocks = [block_length(side) for side in sides]
     steady = None not in blocks
@@ -135,14 +135,14 @@ def memory(values: Floats) -> float:
     return max(1.0, float(2 * kept.sum() - 1))
 
 
-def _thin(values: Floats) -> Floats:
-    """At most `MOST_VALUES` of the values, in their order, one by chance out of each of as many stretches.
+def thin(values: Floats, most: int = MOST_VALUES) -> Floats:
+    """At most `most` of the values, in their order, one by chance out of each of as many stretches.
 
-    By chance, because every tenth value may be of the same sample.
+    By chance, because every tenth value may be of the same sample; the same values are always thinned alike.
     """
-    if values.size <= MOST_VALUES:
+    if values.size <= most:
         return values
-    bounds = np.linspace(0, values.size, MOST_VALUES + 1).astype(int)
+    bounds = np.linspace(0, values.size, most + 1).astype(int)
     return values[np.random.default_rng(SEED).integers(bounds[:-1], bounds[1:])]
 
 

@@ -100,6 +100,24 @@ def test_a_failed_run_is_no_baseline():
         encode_baseline([make_run(), make_run("int8", status="failed", error=error)])
 
 
+def test_an_invalid_run_is_no_baseline():
+    with pytest.raises(InputError, match=r"not valid .*throttled for 4 s"):
+        encode_baseline([make_run(), make_run("int8", invalid=("throttled for 4 s",))])
+
+
+def test_inputs_that_take_turns_are_all_in_a_thinned_series():
+    device = replace(DEVICE, kind="hardware", clock="wall")
+    values = tuple((0.009, 0.011)[i % 2] + 1e-6 * (i % 7) for i in range(400))
+    series = Series(name="latency", unit="s", phase="measured", values=values, source="test")
+    run = make_run(device=device, series=(series,))
+    data = encode_baseline([run])
+    assert encode_baseline([run]) == data
+    assert compare_runs(decode_baseline(data), [run]).outcome != "regressed"
+    (again,) = decode_baseline(data)
+    slow = [value > 0.01 for value in again.find_series("latency").values]
+    assert 0.35 < sum(slow) / len(slow) < 0.65
+
+
 def test_two_runs_of_the_same_are_refused_and_so_are_none():
     with pytest.raises(InputError, match="more than one"):
         encode_baseline([make_run(), make_run()])
