@@ -58,7 +58,7 @@ def compare(
 
     chosen = parse_limits(limits)
     allowed = [name.strip() for text in allow for name in text.split(",") if name.strip()]
-    comparison = compare_runs(*_read_sides(base, new), limits=chosen, allow=allowed)
+    comparison = compare_runs(*_read_sides(base, new, whole=require), limits=chosen, allow=allowed)
     text = _render(comparison, form)
     if out is None:
         click.echo(text, nl=False)
@@ -72,8 +72,11 @@ def compare(
         raise GateFailed(f"measured in BASE, but not in NEW: {'; '.join(lacking)}")
 
 
-def _read_sides(base: str, new: str) -> tuple[list["Run"], list["Run"]]:
-    """The runs of both sides; `latest:BRANCH` is asked for what the other side has, good runs as BASE."""
+def _read_sides(base: str, new: str, *, whole: bool) -> tuple[list["Run"], list["Run"]]:
+    """The runs of both sides; `latest:BRANCH` is asked for what the other side has, good runs as BASE.
+
+    `whole`: as BASE it gives all that its branch has, so that what NEW lacks is seen.
+    """
     from edgeq.cli.sources import is_latest, keys_of, list_keys, read_latest, read_runs
 
     if is_latest(new):
@@ -81,8 +84,10 @@ def _read_sides(base: str, new: str) -> tuple[list["Run"], list["Run"]]:
         now = read_latest(new, keys)
     else:
         now = read_runs(new)
-    before = read_latest(base, keys_of(now), status="ok") if is_latest(base) else read_runs(base)
-    return before, now
+    if not is_latest(base):
+        return read_runs(base), now
+    asked = list(dict.fromkeys([*keys_of(now), *(list_keys(base) if whole else ())]))
+    return read_latest(base, asked, good=True), now
 
 
 def _render(comparison: "Comparison", form: str) -> str:

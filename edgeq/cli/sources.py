@@ -46,8 +46,13 @@ def read_runs(text: str) -> list[Run]:
         return [opened.get(text)]
 
 
-def read_latest(text: str, keys: Collection[Key], *, status: str | None = None) -> list[Run]:
-    """The newest run of the branch in `latest:BRANCH` for each of `keys` that it has; `status` None is any.
+def read_latest(text: str, keys: Collection[Key], *, good: bool = False) -> list[Run]:
+    """The newest run of the branch in `latest:BRANCH` for each of `keys` that it has.
+
+    Args:
+        text: `latest:BRANCH`.
+        keys: what is looked for.
+        good: only runs that did not fail and are valid.
 
     Raises:
         InputError: the branch has none of them.
@@ -56,13 +61,13 @@ def read_latest(text: str, keys: Collection[Key], *, status: str | None = None) 
     branch = text.removeprefix(_LATEST)
     path = default_store_path()
     with Store(path) as store:
-        newest = [store.latest(**_filter(key, branch, status)) for key in keys]
+        newest = [_find_newest(store, key, branch, good=good) for key in keys]
     # A key without a device matches the runs of any, which may be another key's.
     found = list({run.id: run for run in newest if run is not None}.values())
     if not found:
         wanted = ", ".join(map(str, keys))
         raise InputError(
-            f"branch {branch!r} has no run of {wanted} in {path}",
+            f"branch {branch!r} has no {'good ' if good else ''}run of {wanted} in {path}",
             hint="keep runs with their branch: `edgeq runs import REPORT --label branch=NAME`",
         )
     return found
@@ -79,9 +84,18 @@ def list_keys(text: str) -> list[Key]:
     )
 
 
-def _filter(key: Key, branch: str, status: str | None) -> Filter:
-    names: Filter = {"artifact": key.artifact, "recipe": key.recipe, "device": key.profile}
-    return {**names, "branch": branch, "status": status}
+def _find_newest(store: Store, key: Key, branch: str, *, good: bool) -> Run | None:
+    which: Filter = {
+        "artifact": key.artifact,
+        "recipe": key.recipe,
+        "device": key.profile,
+        "branch": branch,
+        "status": "ok" if good else None,
+    }
+    newest = store.latest(**which)
+    if newest is None or not good or not newest.invalid:
+        return newest
+    return next((run for run in store.find(**which) if not run.invalid), None)
 
 
 def _read_file(path: Path) -> list[Run]:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -127,10 +128,36 @@ def test_latest_of_a_branch_is_its_newest_run_as_new_failed_or_not(store):
     assert "instructions +172.7%" in between.stderr
 
 
+def test_a_run_of_the_branch_that_is_gone_fails_only_when_it_is_required(store, tmp_path):
+    with Store(Path(store["EDGEQ_STORE"])) as opened:
+        opened.add(make_run("int8", id="a5"), {"branch": "main"})
+    write_report(tmp_path / "new", [make_run(latency=(110_000.0,))])
+    write_report(tmp_path / "whole", [make_run(latency=(110_000.0,)), make_run("int8")])
+    assert edgeq("compare", "latest:main", tmp_path / "new", env=store).returncode == 0
+    answer = edgeq("compare", "latest:main", tmp_path / "new", "--require", env=store)
+    assert answer.returncode == 1
+    assert "digits.int8 on virt-pi5: not measured at all" in answer.stderr
+    whole = edgeq("compare", "latest:main", tmp_path / "whole", "--require", env=store)
+    assert whole.returncode == 0, whole.stderr
+
+
+def test_latest_of_a_branch_as_base_is_no_run_that_is_not_valid(store, tmp_path):
+    throttled = make_run(latency=(200_000.0,), invalid=("throttled for 4 s",))
+    with Store(Path(store["EDGEQ_STORE"])) as opened:
+        for run_id, branch in (("a6", "main"), ("a7", "hot")):
+            later = replace(throttled, id=run_id, created="2026-11-23T19:00:00+00:00")
+            opened.add(later, {"branch": branch})
+    write_report(tmp_path / "new", [make_run(latency=(110_000.0,))])
+    answer = edgeq("compare", "latest:main", tmp_path / "new", env=store)
+    assert answer.returncode == 0, answer.stderr
+    none = edgeq("compare", "latest:hot", tmp_path / "new", env=store)
+    assert (none.returncode, "'hot' has no good run of digits.fp32" in none.stderr) == (2, True)
+
+
 def test_a_branch_without_runs_is_refused_and_a_store_that_is_not_there_too(store, tmp_path):
     write_report(tmp_path / "new", [make_run()])
     answer = edgeq("compare", "latest:none", tmp_path / "new", env=store)
-    assert (answer.returncode, "'none' has no run" in answer.stderr) == (2, True)
+    assert (answer.returncode, "'none' has no good run" in answer.stderr) == (2, True)
     nowhere = os.environ | {"EDGEQ_STORE": str(tmp_path / "nowhere.sqlite")}
     for base in ("latest:main", "0123"):
         answer = edgeq("compare", base, tmp_path / "new", env=nowhere)
