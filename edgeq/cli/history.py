@@ -70,8 +70,9 @@ def _show(traced: "History") -> None:
     from tabulate import tabulate
 
     points = traced.points
+    what = f"{traced.quantity} of {traced.where}" if traced.where else traced.quantity
     click.echo(
-        f"{traced.artifact}.{traced.recipe} on {traced.device}: {traced.quantity}, {len(points)} runs, "
+        f"{traced.artifact}.{traced.recipe} on {traced.device}: {what}, {len(points)} runs, "
         f"{points[0].created} to {points[-1].created}"
     )
     click.echo(_sparkline([point.value for point in points]))

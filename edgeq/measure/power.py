@@ -16,6 +16,7 @@ from edgeq.devices.link import Link
 from edgeq.devices.sampling import Probe, find_probes
 from edgeq.measure.readings import UNIT_OF, job_sensor, read_probe, tell_cost
 from edgeq.results.energy import Energy, Phases, Trace, estimate_energy, window_energies
+from edgeq.results.origin import EnergyKind, describe_energy
 from edgeq.results.records import Missing, RunWarning, Series
 from edgeq.runner.job import Job, Result, Sampling
 from edgeq.runner.jobs import JobLauncher
@@ -185,14 +186,14 @@ def _energy_series(power: Series, phases: Phases | Missing, result: Result) -> S
         return energy if isinstance(energy, Missing) else Missing(missing="the run was cut off")
     starts = [start * 1e-9 for start in times.starts]
     joules, begins = window_energies(trace, starts, phases.measured[1], _idle_watts(energy))
-    kind = "gross" if isinstance(energy.idle, Missing) else "net of the idle device"
+    kind: EnergyKind = "gross" if isinstance(energy.idle, Missing) else "net"
     return Series(
         name="energy",
         unit="J",
         phase="measured",
         values=tuple(map(float, joules)),
         times=tuple(map(float, begins)),
-        source=f"{power.source}; {kind}, mean of an inference in each of {joules.size} windows",
+        source=describe_energy(power.source, kind, joules.size),
     )
 
 

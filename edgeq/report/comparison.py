@@ -154,10 +154,9 @@ def _label(pair: Pair, finding: Finding) -> str:
         return "status"
     if finding.quantity == "latency" and pair.clock == "instructions":
         return "instructions per inference (emulated), median"
-    if finding.quantity.startswith("accuracy."):
-        where = f", {finding.where}" if finding.where else ""
-        return f"{finding.quantity.removeprefix('accuracy.')}{where}"
-    return find_gate(finding.quantity).about
+    is_score = finding.quantity.startswith("accuracy.")
+    name = finding.quantity.removeprefix("accuracy.") if is_score else find_gate(finding.quantity).about
+    return f"{name}, {finding.where}" if finding.where else name
 
 
 def _value(finding: Finding, value: float | str | Missing) -> str:

@@ -4,7 +4,7 @@ It holds what `edgeq.results.compare` asks for and nothing of the moment or the 
 times of day, run ids or free memory. A long series is thinned by chance: its median and its drift stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from edgeq.errors import InputError
 from edgeq.results.compare import Key, key_of
 from edgeq.results.interval import thin
 from edgeq.results.likeness import keep_conditions
+from edgeq.results.origin import EnergyKind, describe_energy, read_origin
 from edgeq.results.records import (
     Accuracy,
     ArtifactInfo,
@@ -64,8 +65,19 @@ class Values(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     values: tuple[float, ...]
 
 
-class Entry(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One run of the baseline, for the `Run` field of the same name."""
+class SensorEnergy(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Energies by one sensor, as `input (board)`, net or gross."""
+
+    sensor: str
+    kind: EnergyKind
+    joules: Values
+
+
+class Entry(Record, forbid_unknown_fields=True, omit_defaults=True, frozen=True, kw_only=True):
+    """One run of the baseline, for the `Run` field of the same name.
+
+    `energies` are those that tell their sensor; an older edgeq wrote one without it into `series`.
+    """
 
     artifact: str
     recipe: str
@@ -79,6 +91,7 @@ class Entry(Record, forbid_unknown_fields=True, frozen=True, kw_only=True):
     delegation: Delegation | None
     accuracy: Accuracy
     series: dict[str, Values]
+    energies: tuple[SensorEnergy, ...] = ()
     memory: Memory | None
     operators: Kernels | None
 
@@ -162,10 +175,24 @@ def _to_entry(run: Run, device: DeviceInfo) -> Entry:
         delegation=artifact.delegation,
         accuracy=artifact.accuracy,
         series={
-            name: _thin(series) for name in _SERIES if (series := run.find_series(name)) and series.values
+            name: _thin(series)
+            for name in _SERIES
+            if (series := run.find_series(name)) and series.values and not read_origin(series.source)
         },
+        energies=_to_energies(run),
         memory=run.memory,
         operators=_to_kernels(run.operators),
+    )
+
+
+def _to_energies(run: Run) -> tuple[SensorEnergy, ...]:
+    told = [
+        (origin, series)
+        for series in run.series
+        if series.name == "energy" and series.values and (origin := read_origin(series.source))
+    ]
+    return tuple(
+        SensorEnergy(sensor=origin.sensor, kind=origin.kind, joules=_thin(series)) for origin, series in told
     )
 
 
@@ -216,12 +243,20 @@ def _to_run(entry: Entry) -> Run:
         spec=entry.spec,
         conditions=entry.conditions,
         series=tuple(
-            Series(name=name, unit=each.unit, phase="measured", values=each.values, source="baseline")
-            for name, each in entry.series.items()
+            Series(name=name, unit=each.unit, phase="measured", values=each.values, source=source)
+            for name, each, source in _list_series(entry)
         ),
         memory=entry.memory,
         operators=operators,
     )
+
+
+def _list_series(entry: Entry) -> Iterator[tuple[str, Values, str]]:
+    """Name, values and source of each series."""
+    for name, values in entry.series.items():
+        yield name, values, "baseline"
+    for each in entry.energies:
+        yield "energy", each.joules, describe_energy(f"{each.sensor}: baseline", each.kind, each.joules.of)
 
 
 def _find_unknown(given: Any, known: Any, path: str = "$") -> str | None:  # noqa: ANN401 - any JSON

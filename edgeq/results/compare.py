@@ -39,6 +39,7 @@ class Finding(Record, frozen=True, kw_only=True):
     """One quantity of a pair: the medians, the limit, the verdict.
 
     `quantity` is `status` for whether the run worked at all; its values are `ok` and `failed`.
+    `where` is the rung of an accuracy, the sensor and kind of an energy.
     """
 
     quantity: str
@@ -85,7 +86,7 @@ class Comparison(Record, frozen=True, kw_only=True):
         lacking = [f"{key}: not measured at all" for key in self.only_base]
         for pair in self.pairs:
             lacking += [
-                f"{pair.key}: {finding.quantity}"
+                f"{pair.key}: {finding.quantity}{f' of {finding.where}' if finding.where else ''}"
                 for finding in pair.findings
                 if isinstance(finding.new, Missing) and not isinstance(finding.base, Missing)
             ]

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from edgeq.errors import InputError
 from edgeq.results.changes import ALPHA, LEAST_SHIFT, LEAST_SIDE, Cut, find_shifts, find_steps
 from edgeq.results.limits import find_gate
-from edgeq.results.pairing import Two, read_quantities
+from edgeq.results.pairing import read_quantities
 from edgeq.results.records import Missing, Record, Run, Unit
 from edgeq.results.verdict import Measured
 
@@ -39,6 +40,7 @@ class History(Record, frozen=True, kw_only=True):
     """A quantity over time, oldest first.
 
     Attributes:
+        where: the rung of an accuracy, the sensor and kind (net or gross) of an energy; else empty.
         method: how changes were looked for, in words.
         points: one for each run that has the quantity under the conditions of the newest one.
         changes: where a new level begins.
@@ -49,6 +51,7 @@ class History(Record, frozen=True, kw_only=True):
     recipe: str
     device: str
     quantity: str
+    where: str = ""
     unit: Unit
     method: str
     points: tuple[Point, ...]
@@ -62,53 +65,69 @@ def trace_history(
     """Follow `quantity` through `runs`: one artifact name, recipe and device, oldest first.
 
     Quantities have the names of `edgeq compare`; `top1` is short for `accuracy.top1`. Runs that failed, lack
-    the quantity, or ran with another clock, threads, cores, or rung of the accuracy ladder than the newest
-    usable one are left out and counted. `labels` are those of the store, by run id.
+    the quantity, have it at another rung of the accuracy ladder or by another sensor, or ran with another
+    clock, threads or cores than the newest usable one are left out and counted. Of several energies the first
+    of the newest run is followed. `labels` are those of the store, by run id.
 
     Raises:
         InputError: no run has the quantity; what they have is listed.
     """
     left_out: Counter[str] = Counter()
-    usable: list[tuple[Run, Two, Measured]] = []
+    usable: list[list[_Found]] = []
     name = _resolve(runs, quantity)
     for run in runs:
-        two = _read(run).get(name)
+        found = _find(run, name)
         if run.status != "ok":
             left_out["the run failed"] += 1
-        elif two is None or isinstance(two.base, Missing):
+        elif not found:
             left_out[f"no {name} was measured"] += 1
         else:
-            usable.append((run, two, two.base))
+            usable.append(found)
     if not usable:
         raise InputError(f"none of {len(runs)} runs can be used: {_count(left_out)}")
-    newest = usable[-1]
+    newest = usable[-1][0]
     alike = []
-    for each in usable:
-        if difference := _differences(each, newest):
+    for found in usable:
+        one = next((each for each in found if each.where == newest.where), found[0])
+        if difference := _differences(one, newest):
             left_out[difference] += 1
         else:
-            alike.append(each)
-    cuts, method = _look([measured.typical for _, _, measured in alike], name, newest[2])
-    newest_run = newest[0]
+            alike.append(one)
+    cuts, method = _look([each.measured.typical for each in alike], name, newest.measured)
     return History(
-        artifact=newest_run.artifact.name,
-        recipe=newest_run.artifact.recipe,
-        device=newest_run.device.profile if newest_run.device else "",
+        artifact=newest.run.artifact.name,
+        recipe=newest.run.artifact.recipe,
+        device=newest.run.device.profile if newest.run.device else "",
         quantity=name,
-        unit=newest[2].unit,
+        where=newest.where,
+        unit=newest.measured.unit,
         method=method,
-        points=tuple(_point(run, measured, labels or {}) for run, _, measured in alike),
-        changes=tuple(_change(cut, alike[cut.index][0]) for cut in cuts),
+        points=tuple(_point(each.run, each.measured, labels or {}) for each in alike),
+        changes=tuple(_change(cut, alike[cut.index].run) for cut in cuts),
         left_out=dict(left_out),
     )
 
 
-def _read(run: Run) -> dict[str, Two]:
-    return {two.quantity: two for two in read_quantities(run, run)}
+@dataclass(frozen=True)
+class _Found:
+    """A quantity in a run, and at which rung or by which sensor."""
+
+    run: Run
+    where: str
+    measured: Measured
+
+
+def _find(run: Run, name: str) -> list[_Found]:
+    """The quantity in `run`: several are energies by several sensors."""
+    return [
+        _Found(run, two.where, two.base)
+        for two in read_quantities(run, run)
+        if two.quantity == name and not isinstance(two.base, Missing)
+    ]
 
 
 def _resolve(runs: Sequence[Run], quantity: str) -> str:
-    names = dict.fromkeys(name for run in runs for name in _read(run))
+    names = dict.fromkeys(two.quantity for run in runs for two in read_quantities(run, run))
     for name in (quantity, f"accuracy.{quantity}"):
         if name in names:
             return name
@@ -119,16 +138,17 @@ def _count(left_out: Mapping[str, int]) -> str:
     return "; ".join(f"{count} x {reason}" for reason, count in left_out.items())
 
 
-def _differences(one: tuple[Run, Two, Measured], newest: tuple[Run, Two, Measured]) -> str:
+def _differences(one: _Found, newest: _Found) -> str:
     """What differs from the newest run, in words; empty when they are alike."""
+    old, new = one.run, newest.run
     facts = (
-        ("unit", one[2].unit, newest[2].unit),
-        ("clock", one[0].device and one[0].device.clock, newest[0].device and newest[0].device.clock),
-        ("threads", one[0].spec.threads, newest[0].spec.threads),
-        ("cpus", one[0].spec.cpus, newest[0].spec.cpus),
-        ("accuracy rung", one[1].where, newest[1].where),
+        ("unit", one.measured.unit, newest.measured.unit),
+        ("clock", old.device and old.device.clock, new.device and new.device.clock),
+        ("threads", old.spec.threads, new.spec.threads),
+        ("cpus", old.spec.cpus, new.spec.cpus),
+        ("measured at", one.where, newest.where),
     )
-    return "; ".join(f"{name} {old}, newest has {new}" for name, old, new in facts if old != new)
+    return "; ".join(f"{name} {before}, newest has {now}" for name, before, now in facts if before != now)
 
 
 def _look(values: Sequence[float], quantity: str, newest: Measured) -> tuple[list[Cut], str]:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from edgeq.errors import InputError
 from edgeq.results.energy import Energy, Phases, Trace, estimate_energy, find_phases, window_energies
 from edgeq.results.interval import Floats
+from edgeq.results.origin import EnergyKind, describe_energy
 from edgeq.results.records import Missing, Run, RunWarning, Series
 
 # Work and rest must lie this many standard deviations of the samples apart, or the offset is a guess.
@@ -228,7 +229,7 @@ def _series_of(
     starts = work.times if work is not None and work.times else ()
     rest = 0.0 if isinstance(found.idle, Missing) else found.idle.value
     joules, begins = window_energies(trace, starts, phases.measured[1], rest)
-    kind = "gross" if isinstance(found.net, Missing) else "net of the idle device"
+    kind: EnergyKind = "gross" if isinstance(found.net, Missing) else "net"
     return (
         Series(
             name="power",
@@ -244,7 +245,7 @@ def _series_of(
             phase="measured",
             values=tuple(map(float, joules)),
             times=tuple(map(float, begins)),
-            source=f"{source}; {kind}, mean of an inference in each of {joules.size} windows",
+            source=describe_energy(source, kind, joules.size),
         ),
     )
 

@@ -1,23 +1,26 @@
 """The quantities of two runs that stand for the same artifact, read from both in the same way.
 
 An accuracy is taken at the last rung of the ladder that both runs reached: the device's if both have it,
-never the device's of one beside the host's of the other.
+never the device's of one beside the host's of the other. An energy has a partner of the same sensor, site and
+kind (net or gross), or none.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from edgeq.results.drop import find_better
 from edgeq.results.limits import GATES
-from edgeq.results.records import Metrics, Missing, Run
+from edgeq.results.origin import read_origin
+from edgeq.results.records import Metrics, Missing, Run, Series
 from edgeq.results.verdict import Better, Measured
 
+_UNTOLD = "does not tell its sensor and whether it is net"
 RUNGS = ("device", "host", "converted", "eager")
 
 
 @dataclass(frozen=True)
 class Two:
-    """One quantity of both runs; `where` says at which rung an accuracy was taken."""
+    """One quantity of both runs; `where` is the rung of an accuracy, the sensor and kind of an energy."""
 
     quantity: str
     base: Measured | Missing
@@ -32,6 +35,9 @@ def read_quantities(base: Run, new: Run) -> Iterator[Two]:
         if name == "accuracy":
             yield from _read_accuracies(base, new)
             continue
+        if name == "energy":
+            yield from _read_energies(base, new)
+            continue
         two = Two(name, _READERS[name](base), _READERS[name](new))
         if not (isinstance(two.base, Missing) and isinstance(two.new, Missing)):
             yield two
@@ -42,9 +48,13 @@ def _series(name: str) -> Callable[[Run], Measured | Missing]:
         series = run.find_series(name)
         if series is None or not series.values:
             return Missing(missing=run.not_measured.get(name, f"the run has no {name} series"))
-        return Measured(values=series.values, unit=series.unit, exact=series.unit == "insn")
+        return _measured(series)
 
     return read
+
+
+def _measured(series: Series) -> Measured:
+    return Measured(values=series.values, unit=series.unit, exact=series.unit == "insn")
 
 
 def _memory(name: str) -> Callable[[Run], Measured | Missing]:
@@ -69,11 +79,41 @@ def _outside(run: Run) -> Measured | Missing:
 
 
 _READERS: dict[str, Callable[[Run], Measured | Missing]] = {
-    **{name: _series(name) for name in ("latency", "first", "load", "init", "energy")},
+    **{name: _series(name) for name in ("latency", "first", "load", "init")},
     **{name: _memory(name) for name in ("arena", "heap_loaded", "heap_peak", "rss_peak")},
     "size": _size,
     "delegation": _outside,
 }
+
+
+def _read_energies(base: Run, new: Run) -> Iterator[Two]:
+    before, now = _energies(base), _energies(new)
+    for where in dict.fromkeys([*before, *now]):
+        one = before.get(where) or _lacking(base, before, where)
+        # What tells no origin is no partner of anything, not even of another that tells none.
+        other = now.get(where) if where else None
+        yield Two("energy", one, other or _lacking(new, now, where), where=where)
+
+
+def _energies(run: Run) -> dict[str, Measured]:
+    """The energies of a run by their origin, empty for one whose source does not tell it."""
+    found: dict[str, Measured] = {}
+    for series in run.series:
+        if series.name == "energy" and series.phase == "measured" and series.values:
+            found.setdefault(str(read_origin(series.source) or ""), _measured(series))
+    return found
+
+
+def _lacking(run: Run, has: Collection[str], where: str) -> Missing:
+    if not has:
+        return Missing(missing=run.not_measured.get("energy", "the run has no energy series"))
+    if not where:
+        return Missing(missing=f"the energy of the other run {_UNTOLD}; write an older baseline anew")
+    others = ", ".join(f"of {each}" if each else f"one that {_UNTOLD}" for each in has)
+    return Missing(
+        missing=f"the run has no energy of {where}, but {others}; those of different sensors, sites or kinds "
+        "are not compared"
+    )
 
 
 def _read_accuracies(base: Run, new: Run) -> Iterator[Two]:

@@ -12,6 +12,7 @@ from edgeq.errors import InputError
 from edgeq.report.files import write_report
 from edgeq.results.baseline import MOST_VALUES, decode_baseline, encode_baseline, is_baseline
 from edgeq.results.compare import compare_runs
+from edgeq.results.origin import describe_energy
 from edgeq.results.records import Conditions, Failure, Missing, Reading, Series
 
 
@@ -84,6 +85,34 @@ def test_a_long_series_is_thinned_and_keeps_its_median_and_its_drift():
     assert kept == tuple(sorted(kept))
     assert kept[len(kept) // 2] == pytest.approx(values[2500], rel=0.001)
     assert len(data) < 5000
+
+
+def energy(joules, sensor, kind="net"):
+    source = describe_energy(f"{sensor}: hwmon ina219", kind, 50)
+    return Series(name="energy", unit="J", phase="measured", values=(joules,) * 50, source=source)
+
+
+def test_energies_keep_sensor_site_and_kind():
+    device = replace(DEVICE, kind="hardware", clock="wall")
+    series = (energy(0.09, "input (board)"), energy(0.02, "cores (rail)", "gross"))
+    run = make_run(device=device, series=series)
+    data = encode_baseline([run])
+    assert encode_baseline(decode_baseline(data)) == data
+    for new in (run, replace(run, series=(energy(0.03, "cores (rail)", "gross"),))):
+        assert compare_runs(decode_baseline(data), [new]) == compare_runs([run], [new])
+
+
+def test_a_baseline_of_an_older_edgeq_is_read_and_its_energy_compared_with_none():
+    def add_energy(document):
+        document["runs"][0]["series"]["energy"] = {"unit": "J", "of": 50, "values": [0.09] * 50}
+
+    new = make_run(series=(*make_run().series, energy(0.09, "input (board)")))
+    old = decode_baseline(changed(add_energy))
+    assert encode_baseline(old) == encode_baseline(decode_baseline(encode_baseline(old)))
+    (pair,) = compare_runs(old, [new]).pairs
+    verdicts = [finding.verdict for finding in pair.findings if finding.quantity == "energy"]
+    assert [verdict.outcome for verdict in verdicts] == ["undecided", "not judged"]
+    assert "write an older baseline anew" in verdicts[0].reason
 
 
 def test_missing_quantities_stay_missing():

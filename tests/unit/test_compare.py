@@ -9,6 +9,7 @@ from edgeq.report.comparison import comparison_sections, headline, render_commen
 from edgeq.report.text import render_text
 from edgeq.results.compare import compare_runs
 from edgeq.results.limits import parse_limits
+from edgeq.results.origin import describe_energy
 from edgeq.results.records import Conditions, Delegation, Failure, LeftOut, Reading, Series
 
 WALL = replace(DEVICE, profile="pi5", kind="hardware", clock="wall")
@@ -165,14 +166,62 @@ def test_a_node_that_falls_out_of_the_delegate_is_a_regression_with_its_reason()
     assert outcome_of(base, new, "delegation", "delegation=1") == "passed"
 
 
-def test_energy_is_compared_when_there_is_a_series():
-    def with_energy(joules):
-        series = Series(name="energy", unit="J", phase="measured", values=(joules,) * 50, source="test")
-        return make_run(device=WALL, series=(series,))
+def energy(joules, sensor="input (board)", kind="net"):
+    source = describe_energy(f"{sensor}: hwmon ina219", kind, 50)
+    return Series(name="energy", unit="J", phase="measured", values=(joules,) * 50, source=source)
 
-    assert outcome_of(with_energy(1.0), with_energy(1.2), "energy") == "regressed"
-    assert outcome_of(with_energy(1.0), with_energy(1.2), "energy", "energy=30%") == "passed"
+
+def with_energy(*series, **changes):
+    return make_run(device=WALL, series=series, **changes)
+
+
+def energies_of(base, new):
+    findings = [finding for finding in pair_of(base, new).findings if finding.quantity == "energy"]
+    return {finding.where: finding.verdict for finding in findings}
+
+
+def test_energy_is_compared_when_there_is_a_series():
+    base, new = with_energy(energy(1.0)), with_energy(energy(1.2))
+    assert outcome_of(base, new, "energy") == "regressed"
+    assert outcome_of(base, new, "energy", "energy=30%") == "passed"
     assert "energy" not in [finding.quantity for finding in pair_of(make_run(), make_run()).findings]
+    text = render_text(comparison_sections(compare_runs([base], [new])))
+    assert "energy of one inference, median, input (board), net" in text
+
+
+@pytest.mark.parametrize("kinds", [("net", "gross"), ("gross", "net")])
+def test_net_energy_is_never_compared_with_gross(kinds):
+    base, new = (
+        with_energy(energy(joules, kind=kind)) for joules, kind in zip((0.02, 0.07), kinds, strict=True)
+    )
+    before, now = (f"input (board), {kind}" for kind in kinds)
+    found = energies_of(base, new)
+    assert (found[before].outcome, found[now].outcome) == ("undecided", "not judged")
+    assert f"no energy of {before}, but of {now}" in found[before].reason
+    assert compare_runs([base], [new]).list_unmeasured() == [f"digits.fp32 on pi5: energy of {before}"]
+
+
+def test_energies_of_different_sensors_are_never_compared():
+    base = with_energy(energy(0.09), energy(0.02, "cores (rail)"))
+    new = with_energy(energy(0.03, "cores (rail)"))
+    found = energies_of(base, new)
+    assert found["cores (rail), net"].outcome == "regressed"
+    assert found["cores (rail), net"].ratio == pytest.approx(1.5)
+    assert found["input (board), net"].outcome == "undecided"
+    assert {verdict.ratio for verdict in energies_of(base, base).values()} == {1.0}
+
+
+def test_energy_that_does_not_tell_its_sensor_has_no_partner():
+    untold = with_energy(replace(energy(1.0), source="baseline"))
+    for new in (with_energy(energy(1.0)), untold):
+        verdict = energies_of(untold, new)[""]
+        assert verdict.outcome == "undecided"
+        assert "does not tell its sensor" in verdict.reason
+
+
+def test_energy_that_was_not_measured_has_its_reason():
+    gone = with_energy(not_measured={"energy": "the sensor is stuck"})
+    assert "the sensor is stuck" in energies_of(with_energy(energy(1.0)), gone)["input (board), net"].reason
 
 
 def test_a_run_that_was_ok_and_failed_now_is_a_regression():

@@ -9,7 +9,8 @@ from runs import DEVICE, make_run
 from edgeq.errors import InputError
 from edgeq.results.changes import ALPHA, LEAST_SIDE, find_shifts, find_steps
 from edgeq.results.history import trace_history
-from edgeq.results.records import Missing
+from edgeq.results.origin import describe_energy
+from edgeq.results.records import Missing, Series
 
 BOARD = replace(DEVICE, profile="pi5", kind="hardware", clock="wall")
 
@@ -167,6 +168,30 @@ def test_runs_that_cannot_be_compared_are_left_out_and_counted():
         "the run failed": 1,
         "threads 4, newest has 1": 1,
         "no latency was measured": 1,
+    }
+
+
+def energy(joules, sensor, kind="net"):
+    source = describe_energy(f"{sensor}: hwmon ina219", kind, 50)
+    return Series(name="energy", unit="J", phase="measured", values=(joules,), source=source)
+
+
+def test_energy_is_followed_by_one_sensor_and_one_kind():
+    board, rail = "input (board)", "cores (rail)"
+    series = [
+        (energy(0.09, board), energy(0.02, rail)),
+        (energy(0.02, rail),),
+        (energy(0.14, board, "gross"),),
+        (energy(0.02, rail), energy(0.09, board)),
+        (energy(0.09, board), energy(0.02, rail)),
+    ]
+    runs = [replace(run, series=each) for run, each in zip(board_runs([1.0] * 5), series, strict=True)]
+    traced = trace_history(runs, "energy")
+    assert [point.value for point in traced.points] == [0.09] * 3
+    assert traced.where == "input (board), net"
+    assert traced.left_out == {
+        "measured at cores (rail), net, newest has input (board), net": 1,
+        "measured at input (board), gross, newest has input (board), net": 1,
     }
 
 

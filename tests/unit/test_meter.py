@@ -10,6 +10,7 @@ from runs import make_run
 from edgeq.errors import InputError
 from edgeq.results.energy import Energy, Phases, Trace, find_energies
 from edgeq.results.meter import Columns, Recording, find_offset, lay_over, read_recording
+from edgeq.results.origin import EnergyOrigin, read_origin
 from edgeq.results.records import Missing, Series
 
 PHASES = Phases(measured=(1006.0, 1016.0), inferences=100, idle=((1000.0, 1005.0), (1016.0, 1021.0)))
@@ -60,6 +61,8 @@ def energy_of(path, run, offset=None):
     if isinstance(found, Missing):
         return found, None
     (energy,) = find_energies(found).values()
+    kind = "gross" if isinstance(energy.net, Missing) else "net"
+    assert read_origin(found.find_series("energy").source) == EnergyOrigin("meter (board)", kind)
     (warning,) = [each for each in found.warnings if each.code == "meter"]
     return energy, warning.facts["offset"]
 

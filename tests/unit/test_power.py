@@ -8,6 +8,7 @@ from edgeq.devices.hardware import CommandSource, Sensor, ThermalSource
 from edgeq.devices.local import LocalLink
 from edgeq.devices.sampling import Probe
 from edgeq.measure.power import find_power, find_power_gap, find_power_probes, power_job
+from edgeq.results.origin import EnergyOrigin, read_origin
 from edgeq.runner.job import Job, Result, RunnerFailure, Sample, Sampled, Times
 
 WATTS = Probe(
@@ -86,7 +87,7 @@ def test_power_and_energy_are_series_that_name_sensor_and_site():
     assert power.source == "input (board): hwmon ina219 power1_input"
     assert (power.times[0], power.values[0]) == (pytest.approx(0.0005), 1.0)
     assert np.mean(energy.values) == pytest.approx(0.2, rel=0.01)
-    assert "net of the idle device" in energy.source
+    assert read_origin(energy.source) == EnergyOrigin("input (board)", "net")
     assert (found.not_measured, found.warnings) == ({}, [])
 
 
