@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgeq.errors import InputError
 from edgeq.results.changes import ALPHA, LEAST_SHIFT, LEAST_SIDE, Cut, find_shifts, find_steps
+from edgeq.results.likeness import VERSIONS, find_differences
 from edgeq.results.limits import find_gate
 from edgeq.results.pairing import read_quantities
 from edgeq.results.records import Missing, Record, Run, Unit
@@ -64,10 +65,11 @@ def trace_history(
 ) -> History:
     """Follow `quantity` through `runs`: one artifact name, recipe and device, oldest first.
 
-    Quantities have the names of `edgeq compare`; `top1` is short for `accuracy.top1`. Runs that failed, lack
-    the quantity, have it at another rung of the accuracy ladder or by another sensor, or ran with another
-    clock, threads or cores than the newest usable one are left out and counted. Of several energies the first
-    of the newest run is followed. `labels` are those of the store, by run id.
+    Quantities have the names of `edgeq compare`; `top1` is short for `accuracy.top1`. Runs that failed, are
+    not valid, lack the quantity, have it at another rung of the accuracy ladder or by another sensor, or ran
+    under conditions unlike those of the newest usable one (an update of its system apart) are left out and
+    counted. Of several energies the first of the newest run is followed. `labels` are those of the store, by
+    run id.
 
     Raises:
         InputError: no run has the quantity; what they have is listed.
@@ -77,10 +79,8 @@ def trace_history(
     name = _resolve(runs, quantity)
     for run in runs:
         found = _find(run, name)
-        if run.status != "ok":
-            left_out["the run failed"] += 1
-        elif not found:
-            left_out[f"no {name} was measured"] += 1
+        if why := _why_unusable(run, name, found):
+            left_out[why] += 1
         else:
             usable.append(found)
     if not usable:
@@ -126,6 +126,14 @@ def _find(run: Run, name: str) -> list[_Found]:
     ]
 
 
+def _why_unusable(run: Run, name: str, found: Sequence[_Found]) -> str:
+    if run.status != "ok":
+        return "the run failed"
+    if run.invalid:
+        return "the run is not valid"
+    return "" if found else f"no {name} was measured"
+
+
 def _resolve(runs: Sequence[Run], quantity: str) -> str:
     names = dict.fromkeys(two.quantity for run in runs for two in read_quantities(run, run))
     for name in (quantity, f"accuracy.{quantity}"):
@@ -140,14 +148,15 @@ def _count(left_out: Mapping[str, int]) -> str:
 
 def _differences(one: _Found, newest: _Found) -> str:
     """What differs from the newest run, in words; empty when they are alike."""
-    old, new = one.run, newest.run
-    facts = (
+    facts = [
+        *(
+            (each.name, each.base, each.new)
+            for each in find_differences(one.run, newest.run)
+            if each.name not in VERSIONS
+        ),
         ("unit", one.measured.unit, newest.measured.unit),
-        ("clock", old.device and old.device.clock, new.device and new.device.clock),
-        ("threads", old.spec.threads, new.spec.threads),
-        ("cpus", old.spec.cpus, new.spec.cpus),
         ("measured at", one.where, newest.where),
-    )
+    ]
     return "; ".join(f"{name} {before}, newest has {now}" for name, before, now in facts if before != now)
 
 

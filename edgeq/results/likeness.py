@@ -69,6 +69,8 @@ CONDITIONS: dict[str, Callable[[Run], str]] = {
     "governor": _governor,
     "throttling": _throttling,
 }
+# Those that an update of the device changes: over months they must.
+VERSIONS = ("os", "kernel", "libc")
 VALID = "valid"
 # Without these two a number has another meaning.
 NEVER_ALLOWED = ("kind", "clock")

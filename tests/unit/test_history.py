@@ -10,7 +10,7 @@ from edgeq.errors import InputError
 from edgeq.results.changes import ALPHA, LEAST_SIDE, find_shifts, find_steps
 from edgeq.results.history import trace_history
 from edgeq.results.origin import describe_energy
-from edgeq.results.records import Missing, Series
+from edgeq.results.records import Conditions, Missing, Reading, Series
 
 BOARD = replace(DEVICE, profile="pi5", kind="hardware", clock="wall")
 
@@ -169,6 +169,28 @@ def test_runs_that_cannot_be_compared_are_left_out_and_counted():
         "threads 4, newest has 1": 1,
         "no latency was measured": 1,
     }
+
+
+def test_runs_that_are_not_valid_are_left_out_and_counted():
+    runs = board_runs([1.0, 9.0, 1.0, 9.0])
+    runs[1], runs[3] = (replace(run, invalid=("throttled for 4 s",)) for run in (runs[1], runs[3]))
+    traced = trace_history(runs, "latency")
+    assert [point.run for point in traced.points] == ["run0", "run2"]
+    assert traced.left_out == {"the run is not valid": 2}
+
+
+def test_runs_under_unlike_conditions_are_left_out_and_versions_may_differ():
+    runs = wall_runs([1.0] * 5)
+    runs[0] = replace(runs[0], spec=replace(runs[0].spec, warmup=9))
+    runs[1] = replace(runs[1], conditions=Conditions(before={"governor": Reading(value="powersave")}))
+    runs[2] = replace(runs[2], device=replace(BOARD, cpu="Cortex-A72"))
+    runs[3] = replace(
+        runs[3], device=replace(BOARD, os="Debian GNU/Linux 13", kernel="6.12", libc="glibc 2.41")
+    )
+    traced = trace_history(runs, "latency")
+    assert [point.run for point in traced.points] == ["run3", "run4"]
+    assert sorted(reason.partition(" ")[0] for reason in traced.left_out) == ["cpu", "governor", "warmup"]
+    assert "governor powersave, newest has not known" in traced.left_out
 
 
 def energy(joules, sensor, kind="net"):
