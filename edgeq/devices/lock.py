@@ -30,14 +30,15 @@ _ANSWER_SECONDS = 60.0
 
 # `$1` is the work folder, `$2` says who, `$3` is the lock's own word. Only builtins run while the lock is
 # held: nothing is started on the device in the middle of a measurement. /proc/uptime does not jump when
-# somebody sets the clock.
+# somebody sets the clock. A holder may remove the folder at its end: a lock on a file that is not there any
+# more keeps nobody out, and is none.
 _HOLD = r"""
 umask 077
 exec 2>&1
 command -v flock >/dev/null || { echo no-flock; exit; }
-exec 9>>"$1/lock" || exit
+take() { [ -d "$1" ] && exec 9>>"$1/lock" && flock -n 9 && [ "$1/lock" -ef "/proc/$$/fd/9" ]; }
 beat() { read -r up _ </proc/uptime; echo "${up%%.*}" >"$1/lock.beat"; }
-if flock -n 9; then
+if take "$1"; then
   printf '%s\n%s\n%s\n' "$$" "$3" "$2" >"$1/lock.owner"
   beat "$1"
   echo held
@@ -91,10 +92,10 @@ def hold_device(link: Link, root: str, name: str, *, wait: float, announce: Anno
 
     Raises:
         DeviceBusy: another one has it, and did not let go of it within `wait` seconds.
+        DeployError: the work folder cannot be made, or belongs to another user.
         DeviceError: the device has no flock(1).
         DeviceUnreachable: the link broke.
     """
-    make_folders(link, root)
     word = secrets.token_hex(8)
     running = _take(link, root, name, word, wait, announce)
     stop = threading.Event()
@@ -113,6 +114,7 @@ def _take(link: Link, root: str, name: str, word: str, wait: float, announce: An
     until = time.monotonic() + wait
     told: str | None = None
     while True:
+        make_folders(link, root)  # each time: the one before may have removed them at its end
         running, holder = _try_take(link, root, word)
         if holder is None:
             return running

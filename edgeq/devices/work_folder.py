@@ -15,6 +15,13 @@ _SWEEP = r"""
 rm -rf -- "$1"/run.*
 [ ! -d "$1/store" ] || find "$1/store" -type f -name '.*' -exec rm -f -- {} +
 """
+# The lock goes last, when there is little else to do: whoever waits takes the next file of that name, and a
+# folder that holds it stays.
+_REMOVE = r"""
+find "$1/" -mindepth 1 -maxdepth 1 ! -name 'lock*' -exec rm -rf -- {} +
+rm -f -- "$1"/lock*
+rmdir -- "$1"
+"""
 
 
 @contextlib.contextmanager
@@ -51,4 +58,4 @@ def _remove(link: Link, profile: DeviceProfile) -> None:
         contextlib.suppress(EdgeqError),
         hold_device(link, root, profile.name, wait=0, announce=lambda _line: None),
     ):
-        link.run(["rm", "-rf", "--", root], timeout=_SECONDS)
+        link.run(["sh", "-c", _REMOVE, "sh", root], timeout=_SECONDS)

@@ -40,6 +40,20 @@ def test_second_user_waits_until_the_first_is_done(link, remote, monkeypatch):
     assert "waiting for" in told[0]
 
 
+def test_second_user_gets_the_device_when_the_first_removes_the_work_folder(link, remote, monkeypatch):
+    monkeypatch.setattr(lock, "_ASK_SECONDS", 0.2)
+    with contextlib.ExitStack() as first:
+        first.enter_context(hold(link, remote))
+
+        def leave(_line):
+            first.close()
+            link.run(["rm", "-rf", "--", remote], timeout=60)
+
+        with hold(link, remote, wait=60, announce=leave):
+            names = link.run(["ls", remote], timeout=60).stdout.split()
+            assert set(names) == {b"lock", b"lock.beat", b"lock.owner"}
+
+
 def test_holder_that_is_not_heard_of_is_ended(link, remote, monkeypatch):
     monkeypatch.setattr(lock, "QUIET_SECONDS", 1)
     told = []

@@ -1,5 +1,6 @@
 """What a killed edgeq leaves on a device, and what a device without the means for a lock says."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import msgspec
 import pytest
 
+from edgeq.devices import lock
 from edgeq.devices.deploy import deploy_folder
 from edgeq.devices.local import LocalLink
 from edgeq.devices.lock import hold_device
@@ -83,6 +85,45 @@ def test_folder_goes_after_a_failure_too(link, profile, tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         fail()
+    assert not (tmp_path / "work").exists()
+
+
+def test_waiting_user_gets_a_device_whose_holder_keeps_no_files(link, profile, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_ASK_SECONDS", 0.2)
+    with contextlib.ExitStack() as first:
+        first.enter_context(use(link, msgspec.structs.replace(profile, keep_files=False)))
+        with use_work_folder(link, profile, wait=60, announce=lambda _line: first.close()):
+            assert (tmp_path / "work/lock").exists()
+
+
+def test_lock_whose_file_was_removed_while_it_was_taken_is_taken_again(link, profile, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_ASK_SECONDS", 0.2)
+    tools, root = tmp_path / "tools", profile.work_folder
+    tools.mkdir()
+    remover = tools / "flock"
+    # The holder's removal, right before its end: after the lock's file was opened, before it was locked.
+    remover.write_text(f"#!/bin/sh\nrm -rf '{root}' '{remover}'\nexec /usr/bin/flock \"$@\"\n")
+    remover.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    with hold_device(link, root, "here", wait=10, announce=print):
+        assert not remover.exists()
+        with pytest.raises(DeviceBusy, match=f"process {os.getpid()}"):
+            hold_device(link, root, "here", wait=0, announce=print).__enter__()
+
+
+def test_files_are_removed_before_the_lock_that_keeps_others_out(link, profile, tmp_path, monkeypatch):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    seen = tmp_path / "seen"
+    spy = tools / "rm"
+    spy.write_text(f"#!/bin/sh\necho $(ls -A '{profile.work_folder}') >>'{seen}'\nexec /usr/bin/rm \"$@\"\n")
+    spy.chmod(0o755)
+    with use(link, msgspec.structs.replace(profile, keep_files=False)):
+        deploy_folder(link, profile.work_folder, {})
+        (tmp_path / "work/store").mkdir()
+        (tmp_path / "work/.odd").write_text("")
+        monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    assert ["lock", "lock.beat", "lock.owner"] in [line.split() for line in seen.read_text().splitlines()]
     assert not (tmp_path / "work").exists()
 
 
