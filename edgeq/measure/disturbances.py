@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgeq.devices.conditions import SINCE_BOOT, tell_throttling
+from edgeq.measure.watch import INTERVAL
 from edgeq.results.records import Reading, Series
 from edgeq.results.spans import Spans
 from edgeq.units import format_quantity
@@ -36,15 +37,14 @@ def find_slow_clock(series: Sequence[Series], spans: Spans, pinned: bool, least:
     """Where a clock was below `least` Hz; None when no clock was sampled in time.
 
     Of inferences that are pinned every core counts. Of others nobody knows where they ran, and idle cores are
-    slow for good reasons: then the fastest core at each time counts.
+    slow for good reasons: then the fastest core at each time counts, of those that were read then.
     """
     sampled = list(sampled_within(series, "clock", spans))
     if not sampled:
         return None
     rows = [(each.name.partition(".")[2], inside) for each, inside in sampled]
     if not pinned:
-        together = zip(*(inside for _, inside in rows), strict=False)
-        rows = [("the fastest core", [(slot[0][0], max(value for _, value in slot)) for slot in together])]
+        rows = [("the fastest core", _find_fastest([inside for _, inside in rows]))]
     found = []
     for name, inside in rows:
         slow = [(at, value) for at, value in inside if value < least]
@@ -56,6 +56,23 @@ def find_slow_clock(series: Sequence[Series], spans: Spans, pinned: bool, least:
                 f"{len(inside)} samples, first {format_quantity(began, 's', digits=3)} after its beginning"
             )
     return found
+
+
+def _find_fastest(cores: Sequence[Samples]) -> Samples:
+    """The highest value each time that cores were read, one after the other in their order.
+
+    A core whose reading failed is not there that time, so that samples of one index are not of one time.
+    """
+    ordered = sorted((at, place, value) for place, samples in enumerate(cores) for at, value in samples)
+    fastest: Samples = []
+    last = len(cores)
+    for at, place, value in ordered:
+        if place > last and at - fastest[-1][0] <= INTERVAL:
+            fastest[-1] = (fastest[-1][0], max(fastest[-1][1], value))
+        else:
+            fastest.append((at, value))
+        last = place
+    return fastest
 
 
 def find_busy_others(series: Sequence[Series], spans: Spans, most: float) -> list[str] | None:

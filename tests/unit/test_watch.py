@@ -239,6 +239,41 @@ def test_idle_core_of_a_run_that_is_not_pinned_speaks_for_nothing():
     assert "the fastest core fell to 1 GHz" in fault
 
 
+def clocks(*cores):
+    """Series of cores that one thread reads in turn at uneven times; None is a reading that failed."""
+    begins = [1.0 + 0.08 * n + 0.03 * (n % 3) for n in range(50)]
+    return tuple(
+        Series(
+            name=f"clock.cpu{core}",
+            unit="Hz",
+            phase="sampled",
+            values=tuple(value for value in values if value is not None),
+            times=tuple(
+                at + core * 2e-5 for at, value in zip(begins, values, strict=True) if value is not None
+            ),
+            source="test",
+        )
+        for core, values in cores
+    )
+
+
+def test_core_that_was_seldom_read_hides_nothing_of_the_others():
+    seldom = (2.4e9,) * 3 + (None,) * 47
+    slow = (2.4e9,) * 3 + (6e8,) * 47
+    (fault,) = faults(*clocks((0, seldom), (4, slow)), cpus=(), clock=1.5e9)
+    assert "the fastest core fell to 600 MHz during the run, below 1.50 GHz: in 47 of 50 samples" in fault
+    (fault,) = faults(*clocks((0, seldom[::-1]), (4, slow[::-1])), cpus=(), clock=1.5e9)
+    assert "in 47 of 50 samples" in fault
+    assert faults(*clocks((0, slow[:3] + (2.4e9,) * 47), (4, slow)), cpus=(), clock=1.5e9) == ()
+
+
+def test_reading_that_failed_does_not_shift_those_after_it():
+    turns = ((2.4e9, 6e8) * 25, (6e8, 2.4e9) * 25)
+    lost = (turns[0][0], None, *turns[0][2:])
+    assert faults(*clocks((0, turns[0]), (4, turns[1])), cpus=(), clock=1.5e9) == ()
+    assert faults(*clocks((0, lost), (4, turns[1])), cpus=(), clock=1.5e9) == ()
+
+
 def test_limit_of_what_was_not_sampled_is_not_kept():
     assert faults(clock=1e9) == ("the clock during the run is not known: it was not sampled",)
     assert faults(others=0.5) == ("the load of others during the run is not known: it was not sampled",)
