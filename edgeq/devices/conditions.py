@@ -8,6 +8,7 @@ from edgeq.devices.batch import ask_all
 from edgeq.devices.condition import Condition, Conditions
 from edgeq.devices.link import Link
 from edgeq.devices.probe import parse_meminfo
+from edgeq.devices.processor import busy_others
 from edgeq.devices.profile import AdbSpec, DeviceProfile, EmulatorSpec
 from edgeq.results.records import Reading
 
@@ -16,6 +17,7 @@ _ZONES = "/sys/class/thermal/thermal_zone[0-9]*"
 
 # A device may write anything. No clock or temperature has more digits; `\d` would take those of all scripts.
 _NUMBER = re.compile("[0-9]{1,15}")
+_UPTIME = re.compile(r"([0-9]{1,12}\.[0-9]{1,9}) ")
 _CORE = re.compile("/(cpu[0-9]{1,6})/cpufreq/")
 
 # Bits of `vcgencmd get_throttled`: Raspberry Pi documentation, "vcgencmd". The same four from `SINCE_BOOT` on
@@ -27,8 +29,11 @@ SINCE_BOOT = 16
 def read_conditions(link: Link, profile: DeviceProfile) -> dict[str, Reading]:
     """The device's conditions now, by name; asked in one command.
 
+    Where the profile limits the load, this takes two seconds, in which it only waits.
+
     Names: `governor`, `clock.cpuN` (Hz), `temperature.ZONE` (degC), `throttling`, `load` (last minute's),
-    `memory_available` (B), `battery` (1), `battery_status`, `charger`, `usb`, `screen`. `clock` and
+    `others` (cores that others keep busy; where it is limited), `memory_available` (B), `battery` (1),
+    `battery_status`, `charger`, `usb`, `screen`. `clock` and
     `temperature` stand alone when there are none, with the reason.
 
     Raises:
@@ -48,7 +53,8 @@ def read_conditions(link: Link, profile: DeviceProfile) -> dict[str, Reading]:
 
 def find_conditions(profile: DeviceProfile) -> Conditions:
     """What a device of that profile is asked, by name."""
-    return {**OF_LINUX, **_BY_LINK.get(type(profile.link), {})}
+    judged = profile.limits.load is not None and profile.clock == "wall"
+    return {**OF_LINUX, **_BY_LINK.get(type(profile.link), {}), **(_OTHERS if judged else {})}
 
 
 def parse_governors(text: str) -> dict[str, Reading]:
@@ -102,6 +108,17 @@ def parse_load(text: str) -> dict[str, Reading]:
     return {"load": Reading(value=float(found[1]), unit="1") if found else missing}
 
 
+def parse_others(text: str) -> dict[str, Reading]:
+    """Cores that other processes than the asking shell kept busy between two moments, each three lines."""
+    lines = text.splitlines()
+    moments = [lines[at : at + 3] for at in range(0, len(lines), 3)]
+    uptimes = [_UPTIME.match(moment[0]) for moment in moments]
+    times = [float(uptime[1]) for uptime in uptimes if uptime]
+    found = busy_others(times, ["\n".join(moment[1:]) for moment in moments]) if all(uptimes) else []
+    missing = Reading(missing="/proc/stat cannot be read")
+    return {"others": Reading(value=found[0][1], unit="1") if found else missing}
+
+
 def parse_memory(text: str) -> dict[str, Reading]:
     """Memory that a program can have without swapping."""
     free = parse_meminfo(text).get("MemAvailable")
@@ -120,6 +137,10 @@ OF_LINUX: Conditions = {
     "memory": Condition("cat /proc/meminfo", parse_memory, silicon=False),
     **supplies.CONDITIONS,
 }
+# The load average remembers what edgeq itself did in the last minute. Two seconds for `busy_others`, which
+# wants one at least, and not a little less by rounding.
+_MOMENT = 'for file in uptime self/stat stat; do read -r line </proc/$file; echo "$line"; done'
+_OTHERS: Conditions = {"others": Condition(f"{_MOMENT}; sleep 2; {_MOMENT}", parse_others, silicon=False)}
 _BY_LINK: dict[type, Conditions] = {AdbSpec: ON_A_PHONE}
 
 

@@ -90,7 +90,7 @@ class Limits(ProfilePart, frozen=True, kw_only=True):
         free_memory: that a program can have without swapping, bytes.
         temperature: of the hottest zone at the start of a run, degC; a run waits until it is cool enough.
         cool_seconds: how long it waits for that.
-        load: load average of the last minute at the start of a run.
+        load: cores that others keep busy right before a run, at most.
         governor: the frequency governor that must be set.
         clock: of every core used, at every sample of the measured inferences, Hz at least.
         others: cores that other processes kept busy meanwhile, in the mean, at most.

@@ -53,7 +53,7 @@ def find_faults(
         return ()
     limits, before, after = profile.limits, conditions.before, conditions.after
     faults = [
-        _above("the load of others at the start", before.get("load"), limits.load, "1"),
+        _above("the load of others at the start", before.get("others"), limits.load, "1"),
         _above("the temperature at the start", _hottest(before), limits.temperature, "degC"),
         _other("the governor", before.get("governor"), limits.governor),
         None if limits.throttling_allowed else _throttled(after.get("throttling")),

@@ -1,6 +1,8 @@
 """Conditions taken apart. Raspberry Pi texts are written from documentation (the kernel's of sysfs, Raspberry
 Pi's of vcgencmd), not recorded."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -9,12 +11,13 @@ from msgspec.structs import replace
 from edgeq.devices import conditions, supplies
 from edgeq.devices.condition import Condition
 from edgeq.devices.local import LocalLink
-from edgeq.devices.profile import AdbSpec, load_profile
+from edgeq.devices.profile import AdbSpec, Limits, load_profile
 from edgeq.errors import DeviceError
 from edgeq.results.records import Reading
 
 CPU = "/sys/devices/system/cpu"
 ZONE = "/sys/class/thermal/thermal_zone"
+MANY = "9" * 5000
 
 
 def test_governor_of_all_cores_is_one_reading():
@@ -67,6 +70,44 @@ def test_nothing_answered_is_a_reason_and_never_a_number(name):
     assert all(reading.value is None and reading.missing for reading in readings.values())
 
 
+def moment(uptime, own, whole):
+    """What the shell reads of itself and of all processes, in hundredths of a second."""
+    shell = f"7 (sh) S 1 1 1 0 -1 0 1 0 0 0 {own} 0 0 0 20 0 1 0 5"
+    return f"{uptime} 5000.00\n{shell}\ncpu  {whole} 0 0 900 0 0 0 0 0 0"
+
+
+def test_others_are_what_all_processes_did_less_the_shell_that_asks():
+    text = f"{moment(12344.67, 1, 4000)}\n{moment(12346.67, 3, 4052)}"
+    assert conditions.parse_others(text) == {"others": Reading(value=0.25, unit="1")}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1 2", moment(1.0, 1, 1), f"{moment('x', 1, 1)}\n{moment(9.0, 1, 1)}", MANY]
+)
+def test_others_that_are_not_told_are_a_reason(text):
+    (reading,) = conditions.parse_others(text).values()
+    assert reading.value is None
+    assert reading.missing
+
+
+def test_others_are_asked_when_a_run_is_judged_by_them():
+    profile = load_profile("local")
+    judged = replace(profile, limits=Limits(load=0.3))
+    assert "others" not in conditions.find_conditions(profile)
+    assert "others" not in conditions.find_conditions(
+        replace(load_profile("virt-pi5"), limits=Limits(load=0.3))
+    )
+    busy = subprocess.Popen(["timeout", "60", sys.executable, "-c", "while True: pass"])
+    try:
+        with LocalLink() as link:
+            reading = conditions.read_conditions(link, judged)["others"]
+    finally:
+        busy.terminate()
+        busy.wait()
+    assert reading.unit == "1"
+    assert 0.3 < reading.value <= os.cpu_count() * 1.1
+
+
 SUPPLY = "/sys/class/power_supply"
 
 
@@ -112,9 +153,6 @@ def test_what_a_phone_tells_otherwise_takes_the_place_of_linuxs(monkeypatch):
     assert conditions.find_conditions(phone)["screen"].question == "dumpsys power"
     assert conditions.find_conditions(phone).keys() == conditions.OF_LINUX.keys()
     assert conditions.find_conditions(load_profile("local")) == conditions.OF_LINUX
-
-
-MANY = "9" * 5000
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def test_profile_without_limits_finds_no_fault():
 @pytest.mark.parametrize(
     ("limits", "before", "said"),
     [
-        ({"load": 0.5}, {"load": Reading(value=2.25, unit="1")}, "load of others at the start was 2.25"),
-        ({"load": 0.5}, {"load": Reading(missing="no /proc")}, "is not known: no /proc"),
+        ({"load": 0.5}, {"others": Reading(value=2.25, unit="1")}, "load of others at the start was 2.25"),
+        ({"load": 0.5}, {"others": Reading(missing="no /proc")}, "is not known: no /proc"),
         ({"load": 0.5}, {}, "is not known: not read"),
         (
             {"temperature": 60},
@@ -50,7 +50,9 @@ def test_limit_that_was_not_kept_is_named(limits, before, said):
 @pytest.mark.parametrize(
     ("limits", "before"),
     [
-        ({"load": 0.5}, {"load": Reading(value=0.5, unit="1")}),
+        ({"load": 0.5}, {"others": Reading(value=0.5, unit="1")}),
+        # The run before this one was busy for half of the last minute, and nobody is now.
+        ({"load": 0.3}, {"load": Reading(value=0.4, unit="1"), "others": Reading(value=0.01, unit="1")}),
         ({"temperature": 60}, {"temperature.cpu": degrees(60.0)}),
         ({"governor": "performance"}, {"governor": Reading(value="performance")}),
     ],
@@ -69,7 +71,7 @@ def test_throttled_device_makes_a_run_invalid_unless_that_is_allowed():
 
 def test_clock_that_counts_instructions_has_no_such_limits():
     board = msgspec.structs.replace(load_profile("virt-pi5"), limits=Limits(load=0.0))
-    assert find_faults(board, Conditions(before={"load": Reading(value=9.0, unit="1")})) == ()
+    assert find_faults(board, Conditions(before={"others": Reading(value=9.0, unit="1")})) == ()
 
 
 def test_invalid_run_is_like_no_other_unless_allowed():
