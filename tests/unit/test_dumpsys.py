@@ -78,6 +78,15 @@ def test_rails_are_summed_in_joules():
     assert parse_meter(METER, "CPU") == pytest.approx(1468.56075)
 
 
+def test_rail_of_a_processor_without_kinds_of_core_counts():
+    assert parse_meter("  [S4M_VDD_CPU]:CPU  1500.00 mWs\n  [VBATT]:Battery  9000.00 mWs\n", "CPU") == 1.5
+
+
+@pytest.mark.parametrize("line", ["  [VDD_CPU]:CPU: 1.00 mWs", "  [VDD_CPU]:CPU  -1.00 mWs", "[A]: 1.00 mWs"])
+def test_sum_without_a_rail_that_cannot_be_read_is_not_told(line):
+    assert parse_meter(f"{METER}{line}\n") is None
+
+
 def test_delta_in_brackets_is_not_the_counter():
     assert parse_meter("  [S4M_VDD_CPUCL0]:CPU   1234.50 mWs (   12.34)\n") == pytest.approx(1.2345)
 

@@ -34,10 +34,10 @@ _TEMPERATURE = re.compile(
 # unknown; no degrees.
 _NO_DEGREES = {-1, 6, 7, 8}
 _WAKEFULNESS = re.compile(r"^ *mWakefulness=([A-Za-z]{1,20})", re.MULTILINE)
-# `    [S4M_VDD_CPUCL0]:CPU    1234.56 mWs`; a delta in brackets may follow. 1 mWs is 1 mJ.
-_RAIL = re.compile(
-    r"^ *\[[A-Za-z0-9_]{1,40}\]:([A-Za-z0-9_]{1,40}) +([0-9]{1,15}\.[0-9]{1,3}) mWs", re.MULTILINE
-)
+# `    [S4M_VDD_CPUCL0]:CPU(LITTLE)    1234.56 mWs`; a delta in brackets may follow. 1 mWs is 1 mJ.
+_RAIL = re.compile(r" *\[[^\s\]]{1,40}\]:([^\s:]{1,40}) +([0-9]{1,15}\.[0-9]{1,3}) mWs")
+# What the battery gives to all of the phone, the other rails included.
+_WHOLE_PHONE = "Battery"
 
 
 def parse_battery(text: str) -> dict[str, Reading]:
@@ -101,8 +101,19 @@ def parse_meter(text: str, subsystem: str = "") -> float | None:
     """Joules that the phone's rails have taken since it started, of those of `subsystem` or of all.
 
     Rails are summed that `dumpsys android.hardware.power.stats.IPowerStats/default` lists with an energy.
+    `CPU(BIG)` belongs to the subsystem `CPU`. None when there is no such rail, or one that cannot be read:
+    the sum of the others would be too low.
     """
-    rails = [float(energy) for owner, energy in _RAIL.findall(text) if subsystem in ("", owner)]
+    rails = []
+    for line in text.splitlines():
+        if " mWs" not in line or "]:" not in line:
+            continue
+        found = _RAIL.match(line)
+        if found is None:
+            return None
+        owner = found[1].partition("(")[0]
+        if owner != _WHOLE_PHONE and subsystem in ("", owner):
+            rails.append(float(found[2]))
     return sum(rails) / 1000 if rails else None
 
 
