@@ -10,14 +10,15 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgeq.errors import InputError
+from edgeq.errors import GateFailed, InputError
+from edgeq.package.layout import PADDING, find_surplus
 
 # Largest page of ARM Linux kernels that phones use (Android 15 on); mmap takes offsets of whole pages.
 ALIGNMENT = 16384
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = 30
-# Header id of the padding that Android's zipalign and apksig write: uint16 alignment, then zeros.
-_PADDING_ID, _PADDING_LEAST = 0xD935, 6
+# The least length of the padding: its id and length, uint16 alignment, then zeros.
+_PADDING_LEAST = 6
 _MOST_ENTRIES = 1000
 _ENCRYPTED = 0x1
 
@@ -40,7 +41,7 @@ def write_zip(entries: Mapping[str, bytes]) -> bytes:
 def _padding(start: int) -> bytes:
     """An extra field after which the content, else at `start`, is aligned."""
     length = -(start + _PADDING_LEAST) % ALIGNMENT + _PADDING_LEAST
-    head = _PADDING_ID.to_bytes(2, "little") + (length - 4).to_bytes(2, "little")
+    head = PADDING.to_bytes(2, "little") + (length - 4).to_bytes(2, "little")
     return head + ALIGNMENT.to_bytes(2, "little") + bytes(length - _PADDING_LEAST)
 
 
@@ -50,11 +51,14 @@ def read_zip(path: Path) -> dict[str, bytes]:
     Raises:
         InputError: no zip, damaged, or with an entry that no package has: a link, a folder, a path that
             leads elsewhere, compressed or encrypted content, the same name twice, more bytes than the file.
+        GateFailed: it holds something besides its entries, which some other reader could take for one.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             _check_entries(path, infos)
+            if surplus := find_surplus(file, archive):
+                raise GateFailed(f"{path} {surplus}: it was changed since it was packaged")
             return {info.filename: archive.read(info) for info in infos}
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

@@ -219,6 +219,51 @@ def test_a_flipped_bit_in_a_program_is_found(bundle, tmp_path):
         verify_package(write(tmp_path / "flipped.zip", bytes(data)))
 
 
+def directory_of(data):
+    """Where the directory of a zip starts, by its end."""
+    return int.from_bytes(data[-6:-2], "little")
+
+
+def moved(data, added):
+    """A zip with `added` in front of its directory, and an end that knows."""
+    start = directory_of(data)
+    return data[:start] + added + data[start:-6] + (start + len(added)).to_bytes(4, "little") + data[-2:]
+
+
+HIDDEN = b"PK\x03\x04" + bytes(22) + b"\x06\0\0\0hidden"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda data: moved(data, HIDDEN), "in front of its directory"),
+        (lambda data: HIDDEN + data, "in front of entry"),
+        (lambda data: data[:-2] + b"\x04\0evil", "another end"),
+        (lambda data: data.replace(b"PK\x03\x04\x14\0\0\0", b"PK\x03\x04\x14\0\x08\0", 1), "tells otherwise"),
+        (lambda data: data.replace(b"LICENCE.txt", b"LICENSE.txt", 1), "tells otherwise"),
+        (lambda data: data[:-12] + (0).to_bytes(2, "little") + data[-10:], "another end"),
+    ],
+)
+def test_what_the_directory_does_not_tell_is_found(bundle, tmp_path, change, words):
+    data = bundle.read_bytes()
+    changed = change(data)
+    assert changed != data
+    with pytest.raises(GateFailed, match=words):
+        verify_package(write(tmp_path / "other.zip", changed))
+
+
+def test_an_entry_between_two_others_is_found(tmp_path):
+    """With offsets that are right, so that the directory alone looks whole."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a", b"1")
+        archive.fp.write(HIDDEN)
+        archive.start_dir = archive.fp.tell()
+        archive.writestr("b", b"2")
+    with pytest.raises(GateFailed, match="in front of entry 'b'"):
+        read_zip(write(tmp_path / "gap.zip", stream.getvalue()))
+
+
 def test_other_zips_and_newer_packages_are_refused(bundle, tmp_path):
     with pytest.raises(InputError, match=r"holds no package\.json"):
         verify_package(write(tmp_path / "a.zip", write_zip({"a": b""})))
