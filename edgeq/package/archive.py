@@ -51,7 +51,8 @@ def read_zip(path: Path) -> dict[str, bytes]:
     Raises:
         InputError: no zip, damaged, or with an entry that no package has: a link, a folder, a path that
             leads elsewhere, compressed or encrypted content, the same name twice, more bytes than the file.
-        GateFailed: it holds something besides its entries, which some other reader could take for one.
+        GateFailed: the content of an entry is not the one that it was written with, or the file holds
+            something besides its entries, which some other reader could take for one.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -59,11 +60,18 @@ def read_zip(path: Path) -> dict[str, bytes]:
             _check_entries(path, infos)
             if surplus := find_surplus(file, archive):
                 raise GateFailed(f"{path} {surplus}: it was changed since it was packaged")
-            return {info.filename: archive.read(info) for info in infos}
+            return {info.filename: _read_entry(path, archive, info) for info in infos}
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise InputError(f"{path} is no whole zip file: {error}") from error
+
+
+def _read_entry(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        return archive.read(info)
+    except zipfile.BadZipFile as error:
+        raise GateFailed(f"{path}: entry {info.filename!r} was changed since it was packaged") from error
 
 
 def _check_entries(path: Path, infos: list[zipfile.ZipInfo]) -> None:

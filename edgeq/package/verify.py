@@ -14,6 +14,8 @@ from edgeq.package.signature import check_signature, read_public_key
 
 # In a bundle, and among the assets of an Android library.
 _DOCUMENT = re.compile(r"(assets/edgeq/[^/]+\.)?package\.json")
+# What shows that there was one.
+_OTHERS = re.compile(r"MODEL_CARD\.md|assets/edgeq/.*")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ def verify_package(path: Path, key: Path | None = None) -> Verified:
     trusted = read_public_key(key) if key is not None else None
     files = read_zip(path)
     found = [name for name in files if _DOCUMENT.fullmatch(name)]
-    if len(found) != 1:
+    if len(found) > 1:
+        raise GateFailed(f"{path}: a second package.json was added since it was packaged")
+    if not found and any(map(_OTHERS.fullmatch, files)):
+        raise GateFailed(f"{path}: package.json is missing since it was packaged")
+    if not found:
         raise InputError(
             f"{path} is no package of edgeq: it holds no package.json",
             hint="name a bundle or an .aar of `edgeq package`",

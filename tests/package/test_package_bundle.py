@@ -87,6 +87,8 @@ def test_a_card_without_licence_says_that_there_is_none(int8):
         (lambda e: e.update({"int8/model.pte": b"other"}), "int8/model.pte was changed"),
         (lambda e: e.update({"extra.txt": b""}), "extra.txt was added"),
         (lambda e: e.pop("MODEL_CARD.md"), "MODEL_CARD.md is missing"),
+        (lambda e: e.pop("package.json"), "package.json is missing"),
+        (lambda e: e.update({"assets/edgeq/a.package.json": b"{}"}), "a second package.json was added"),
     ],
 )
 def test_a_changed_package_is_found(bundle, tmp_path, change, words):
@@ -215,7 +217,7 @@ def test_a_damaged_file_is_refused(bundle, tmp_path, keep):
 def test_a_flipped_bit_in_a_program_is_found(bundle, tmp_path):
     data = bytearray(bundle.read_bytes())
     data[ALIGNMENT + 5] ^= 1
-    with pytest.raises((InputError, GateFailed)):
+    with pytest.raises(GateFailed, match=r"entry 'fp32/model\.pte' was changed"):
         verify_package(write(tmp_path / "flipped.zip", bytes(data)))
 
 
@@ -266,7 +268,7 @@ def test_an_entry_between_two_others_is_found(tmp_path):
 
 def test_other_zips_and_newer_packages_are_refused(bundle, tmp_path):
     with pytest.raises(InputError, match=r"holds no package\.json"):
-        verify_package(write(tmp_path / "a.zip", write_zip({"a": b""})))
+        verify_package(write(tmp_path / "a.zip", write_zip({"a": b"", "b/model.pte": b""})))
     with pytest.raises(InputError, match="cannot read"):
         verify_package(tmp_path / "missing.zip")
     newer = rewrite(bundle, tmp_path / "n.zip", lambda e: e.update({"package.json": b'{"schema": 2}'}))
