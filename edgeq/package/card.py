@@ -59,7 +59,12 @@ def _evidence(contents: Contents) -> Section:
             (*sentences, "No run on any device: what the model does there is unknown."),
         )
     rows: tuple[Row, ...] = tuple(
-        (run.id, run.artifact.recipe, device_name(run), run.created, run.status) for run in contents.runs
+        (run.id, run.artifact.recipe, device_name(run), run.created, run.standing) for run in contents.runs
+    )
+    sentences += tuple(
+        f"NOT VALID: {run.artifact.recipe} on {device_name(run)}: {'; '.join(run.invalid)}."
+        for run in contents.runs
+        if run.invalid
     )
     lead = "Everything below was measured with these very programs (by SHA-256), in these runs:"
     return Section(

@@ -6,6 +6,7 @@ The rules are data; the first whose needs the CPU has decides, and the last need
 from collections.abc import Mapping, Sequence
 
 from edgeq.errors import InputError
+from edgeq.package.gate import Place, name_way, place_of
 from edgeq.results.records import Record, Run
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity
@@ -72,8 +73,9 @@ def rules_by_needs(recipes: Sequence[str], needs: Mapping[str, tuple[str, ...]])
 def rules_by_measurement(recipes: Sequence[str], runs: Sequence[Run]) -> tuple[Rule, ...]:
     """The quickest recipe of each kind of ARM core that `runs` measured; for others the first recipe.
 
-    Recipes are compared on one device and with one number of threads only. Runs on hardware count when
-    there are any, else those of emulated boards.
+    Recipes are compared in one place only: one device, number of threads and choice of cores, as a program
+    or in an app. Runs that are not valid do not count. Runs on hardware count when there are any, else
+    those of emulated boards.
 
     Raises:
         InputError: no device ran all recipes, or devices with the same features disagree.
@@ -81,8 +83,8 @@ def rules_by_measurement(recipes: Sequence[str], runs: Sequence[Run]) -> tuple[R
     devices = _complete(recipes, runs)
     if not devices:
         raise InputError(
-            f"no ARM device has runs of all of {', '.join(recipes)}",
-            hint="bench them together, or say --needs",
+            f"no ARM device has valid runs of all of {', '.join(recipes)} that may be compared",
+            hint="bench them together, in the same way, or say --needs",
         )
     winners: dict[tuple[str, ...], Rule] = {}
     for features, medians in devices:
@@ -108,13 +110,13 @@ _Medians = dict[str, tuple[float, Run]]
 
 
 def _complete(recipes: Sequence[str], runs: Sequence[Run]) -> list[tuple[tuple[str, ...], _Medians]]:
-    groups: dict[tuple[str, int], _Medians] = {}
+    groups: dict[Place, _Medians] = {}
     for run in runs:
-        series = run.find_series("latency")
-        usable = run.status == "ok" and run.device is not None and run.device.arch in ("aarch64", "arm64")
-        if usable and run.device is not None and series is not None and series.values:
+        series, place = run.find_series("latency"), place_of(run)
+        usable = run.standing == "ok" and run.device is not None and run.device.arch in ("aarch64", "arm64")
+        if usable and place is not None and series is not None and series.values:
             median = summarize(series.values).median
-            groups.setdefault((run.device.profile, run.spec.threads), {})[run.artifact.recipe] = (median, run)
+            groups.setdefault(place, {})[run.artifact.recipe] = (median, run)
     whole = [medians for _, medians in sorted(groups.items()) if set(recipes) <= set(medians)]
     real = [medians for medians in whole if _device_kind(medians) == "hardware"]
     return [(_features(medians), medians) for medians in real or whole]
@@ -138,5 +140,5 @@ def _explain(recipes: Sequence[str], medians: _Medians) -> str:
         unit = series.unit if series is not None else "1"
         parts.append(f"{recipe} {format_quantity(median, unit)}")
         if run.device is not None:
-            device = f"{run.device.profile} ({run.device.kind}, {run.spec.threads} thread)"
+            device = f"{run.device.profile} ({run.device.kind}, {run.spec.threads} thread{name_way(run)})"
     return f"{device}: {', '.join(parts)}"

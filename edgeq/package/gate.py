@@ -1,19 +1,29 @@
 """What ships is what was measured: which Runs an artifact rests on, and what is missing or failed.
 
-A measurement belongs to an artifact when it ran the very same program (SHA-256). On each device the newest
-run with an output check decides. Accuracy is judged like `edgeq compare` does: a
-metric of the program may be worse than that of the model by the limit of that gate.
+A measurement belongs to an artifact when it ran the very same program (SHA-256). On each device, and for each
+way to run there (`Place`), the newest run with an output check decides. Accuracy is judged like `edgeq
+compare` does: a metric of the program may be worse than that of the model by the limit of that gate.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from edgeq.artifact import Artifact
 from edgeq.errors import GateFailed, InputError
 from edgeq.results.drop import find_lost
 from edgeq.results.limits import find_gate
 from edgeq.results.records import Accuracy, Metrics, Run
+
+
+class Place(NamedTuple):
+    """Where and how a program was run, as far as one device is concerned: other places, other numbers."""
+
+    profile: str
+    threads: int
+    cpus: tuple[int, ...]
+    in_app: bool
 
 
 @dataclass(frozen=True)
@@ -30,11 +40,12 @@ class Evidence:
 
 def weigh_runs(artifact: Artifact, runs: Iterable[Run]) -> Evidence:
     """What `runs` (of anything) say about `artifact`."""
-    newest: dict[tuple[str, int], Run] = {}
-    for run in sorted(runs, key=_moment):
-        if run.artifact.sha256 == artifact.info.sha256 and run.device is not None and _is_checked(run):
-            newest[(run.device.profile, run.spec.threads)] = run
-    kept = tuple(sorted(newest.values(), key=_moment))
+    newest: dict[Place, Run] = {}
+    for run in sorted(runs, key=_order):
+        place = place_of(run)
+        if run.artifact.sha256 == artifact.info.sha256 and place is not None and _is_checked(run):
+            newest[place] = run
+    kept = tuple(sorted(newest.values(), key=_order))
     label = artifact.label
     missing, failed = _judge_accuracy(label, artifact.info.accuracy, "host")
     for run in kept:
@@ -65,12 +76,25 @@ def require(evidence: Sequence[Evidence], *, allow_unmeasured: bool, allow_faile
     return tuple(failed + missing)
 
 
+def place_of(run: Run) -> Place | None:
+    """Where `run` was made; None when it reached no device."""
+    if run.device is None:
+        return None
+    return Place(run.device.profile, run.spec.threads, tuple(sorted(run.spec.cpus)), run.spec.in_app)
+
+
 def device_name(run: Run) -> str:
-    """The device of a run that reached one, with the word *emulated* where it applies."""
+    """The device of a run that reached one, with the word *emulated* where it applies, and how it ran."""
     assert run.device is not None  # noqa: S101 - weigh_runs keeps no other
     emulated = ", emulated" if run.device.kind == "emulated" else ""
     threads = f", {run.spec.threads} threads" if run.spec.threads > 1 else ""
-    return f"{run.device.profile}{emulated}{threads}"
+    return f"{run.device.profile}{emulated}{threads}{name_way(run)}"
+
+
+def name_way(run: Run) -> str:
+    """The cores that a run was pinned to and the app that it ran in, each after a comma."""
+    cores = f", cores {' '.join(map(str, sorted(run.spec.cpus)))}" if run.spec.cpus else ""
+    return cores + (", in an app" if run.spec.in_app else "")
 
 
 def _is_checked(run: Run) -> bool:
@@ -110,6 +134,11 @@ def _drops(label: str, eager: Metrics, metrics: Metrics) -> list[str]:
         if find_lost(name, base, value) > limit.slack(base):
             found.append(f"{label}: {name} is {value:.4f} and the model has {base:.4f}")
     return found
+
+
+def _order(run: Run) -> tuple[datetime, str]:
+    """By age. Times are whole seconds; the id decides between equal ones, wherever the runs come from."""
+    return _moment(run), run.id
 
 
 def _moment(run: Run) -> datetime:

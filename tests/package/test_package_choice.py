@@ -2,6 +2,7 @@
 
 import pytest
 from made import packed, run_of
+from msgspec.structs import replace
 from runs import DEVICE
 
 from edgeq.errors import InputError
@@ -75,22 +76,36 @@ def test_devices_that_disagree_are_refused_with_their_numbers(int8, fp32):
 
 def test_recipes_are_not_compared_across_devices(int8, fp32):
     runs = [run_of(int8, profile="a"), run_of(fp32, profile="b")]
-    with pytest.raises(InputError, match="no ARM device has runs of all"):
+    with pytest.raises(InputError, match="no ARM device has valid runs of all"):
         packed(int8, fp32, runs=runs, by_measurement=True)
 
 
-def test_recipes_are_not_compared_across_numbers_of_threads(int8, fp32):
-    from msgspec.structs import replace
-
+@pytest.mark.parametrize("way", [{"threads": 4}, {"cpus": (4, 5)}, {"in_app": True}])
+def test_recipes_are_not_compared_across_ways_to_run_them(int8, fp32, way):
     run = run_of(fp32)
-    runs = [run_of(int8), replace(run, spec=replace(run.spec, threads=4))]
-    with pytest.raises(InputError, match="no ARM device has runs of all"):
+    runs = [run_of(int8), replace(run, spec=replace(run.spec, **way))]
+    with pytest.raises(InputError, match="no ARM device has valid runs of all"):
         packed(int8, fp32, runs=runs, by_measurement=True)
+
+
+def test_runs_that_are_not_valid_do_not_decide(int8, fp32):
+    runs = [run_of(int8, latency=9), run_of(fp32, latency=1, invalid=("the device was held back: hot",))]
+    with pytest.raises(InputError, match="valid runs"):
+        packed(int8, fp32, runs=runs, by_measurement=True)
+
+
+def test_the_way_that_decided_is_named(int8, fp32):
+    spec = replace(run_of(int8).spec, cpus=(4, 5), in_app=True)
+    contents = packed(
+        int8,
+        fp32,
+        runs=[run_of(int8, latency=1, spec=spec), run_of(fp32, latency=2, spec=spec)],
+        by_measurement=True,
+    )
+    assert contents.rules[0].why.startswith("pi5 (hardware, 1 thread, cores 4 5, in an app): int8")
 
 
 def test_a_desktop_says_nothing_about_arm(int8, fp32):
-    from msgspec.structs import replace
-
     desktop = replace(DEVICE, arch="x86_64", kind="hardware")
     with pytest.raises(InputError, match="no ARM device"):
         packed(int8, fp32, runs=[run_of(f, device=desktop) for f in (int8, fp32)], by_measurement=True)

@@ -1,5 +1,7 @@
 """What ships is what was measured: runs are matched by program, and what failed or is missing is refused."""
 
+import re
+
 import pytest
 from made import TOP1, change_manifest, packed, run_of
 from msgspec.structs import replace
@@ -53,6 +55,25 @@ def test_the_newest_run_of_each_device_decides(int8):
     assert packed(int8, runs=[new, old]).runs == (new,)
     with pytest.raises(GateFailed, match="outputs differ"):
         packed(int8, runs=[replace(old, created=new.created), replace(new, created=old.created)])
+
+
+def test_of_runs_of_one_second_the_id_decides_wherever_they_come_from(int8):
+    first, second = (run_of(int8, id=letter * 32) for letter in "ab")
+    assert packed(int8, runs=[first, second]).runs == packed(int8, runs=[second, first]).runs == (second,)
+
+
+@pytest.mark.parametrize("way", [{"cpus": (4,)}, {"in_app": True}])
+def test_a_run_made_in_another_way_does_not_stand_for_one_that_failed(int8, way):
+    failed = run_of(int8, created="2026-11-01T00:00:00+00:00", outputs=OFF)
+    spec = replace(failed.spec, **way)
+    with pytest.raises(GateFailed, match="outputs differ"):
+        packed(int8, runs=[failed, run_of(int8, created="2026-11-02T00:00:00+00:00", spec=spec)])
+
+
+def test_why_a_run_is_not_valid_stands_in_the_card(int8):
+    card = render_card(packed(int8, runs=[run_of(int8, invalid=("the governor was powersave",))]))
+    assert "NOT VALID: int8 on pi5: the governor was powersave." in card
+    assert re.search(r"\| invalid +\|", card)
 
 
 def test_one_device_that_failed_is_not_outvoted_by_another(int8):
