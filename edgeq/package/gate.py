@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edgeq.artifact import Artifact
 from edgeq.errors import GateFailed, InputError
-from edgeq.results.drop import find_lost
+from edgeq.results.drop import find_lost, is_within
 from edgeq.results.limits import find_gate
 from edgeq.results.records import Accuracy, Metrics, Run
 
@@ -131,7 +131,7 @@ def _drops(label: str, eager: Metrics, metrics: Metrics) -> list[str]:
         value = metrics.get(name)
         if not isinstance(base, int | float) or not isinstance(value, int | float):
             continue
-        if find_lost(name, base, value) > limit.slack(base):
+        if not is_within(find_lost(name, base, value), base, limit.slack(base)):
             found.append(f"{label}: {name} is {value:.4f} and the model has {base:.4f}")
     return found
 

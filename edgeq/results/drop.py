@@ -81,14 +81,13 @@ class Drop(Record, frozen=True, kw_only=True):
                 hint="1% is a share of the metric, 0.01 an amount in its own unit",
             )
         lost = find_lost(metric, reference, value)
-        rounding = ROUNDING * max(abs(reference), allowed)
         return Loss(
             metric=metric,
             reference=reference,
             value=value,
             lost=lost,
             allowed=allowed,
-            within=lost <= allowed + rounding,
+            within=is_within(lost, reference, allowed),
         )
 
 
@@ -116,3 +115,8 @@ def find_better(metric: str) -> Better:
 def find_lost(metric: str, reference: float, value: float) -> float:
     """How much worse `value` is than `reference`, in the metric's own unit; negative when it is better."""
     return value - reference if find_better(metric) == "lower" else reference - value
+
+
+def is_within(lost: float, reference: float, allowed: float) -> bool:
+    """Whether what was lost of `reference` is allowed, but for rounding; False when it is no number."""
+    return lost <= allowed + ROUNDING * max(abs(reference), allowed)

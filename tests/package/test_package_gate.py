@@ -116,6 +116,23 @@ def test_a_program_that_lost_accuracy_is_refused(int8, host, refused):
         packed(int8)
 
 
+@pytest.mark.parametrize("eager", [0.97, 0.98, 0.99, 0.5])
+def test_a_drop_of_just_the_limit_is_let_through_however_it_is_rounded(int8, eager):
+    host = {"top1": round(eager - 0.01, 2)}
+    change_manifest(
+        int8,
+        accuracy={"eager": {"top1": eager}, "converted": TOP1, "host": host, "device": {"missing": "x"}},
+    )
+    assert packed(int8)
+
+
+def test_a_metric_that_is_no_number_any_more_is_refused(int8):
+    run = run_of(int8)
+    broken = Accuracy(eager=TOP1, converted=TOP1, host=TOP1, device={"top1": float("nan")})
+    with pytest.raises(GateFailed, match="top1 is nan"):
+        packed(int8, runs=[replace(run, artifact=replace(run.artifact, accuracy=broken))])
+
+
 @pytest.mark.parametrize(("host", "refused"), [(0.1, False), (0.3, True)])
 def test_a_cost_may_fall_and_not_rise(int8, host, refused):
     rung = {"missing": "x"}
