@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
+from edgeq.devices.adb.dumpsys import STATUS_TOLD
 from edgeq.devices.conditions import read_conditions
 from edgeq.devices.link import Link
 from edgeq.devices.profile import DeviceProfile
@@ -131,6 +132,8 @@ def _other(what: str, reading: Reading | None, wanted: str | None) -> str | None
 
 def _throttled(reading: Reading | None) -> str | None:
     """What the firmware says of the end of the run; a device that tells nothing is not accused."""
+    if reading is not None and reading.missing == STATUS_TOLD:
+        return f"whether the device was held back is not known: {STATUS_TOLD}"
     found = re.search(r"\((.*)\)", str(reading.value)) if reading is not None and reading.value else None
     return None if found is None or found[1] == "none now" else f"the device was held back: {found[1]}"
 

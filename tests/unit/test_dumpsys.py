@@ -66,6 +66,13 @@ def test_thermal_status_is_the_throttling_of_a_phone(number, said):
     assert parse_thermal(text)["throttling"].value == said
 
 
+def test_thermal_status_that_the_phone_was_told_to_show_is_not_believed():
+    readings = parse_thermal(THERMAL.replace("IsStatusOverride: false", "IsStatusOverride: true"))
+    assert readings["throttling"].value is None
+    assert "cmd thermalservice reset" in str(readings["throttling"].missing)
+    assert readings["temperature.CPU0"].value == 38.25
+
+
 @pytest.mark.parametrize(
     ("word", "state"), [("Awake", "on"), ("Dreaming", "on"), ("Asleep", "off"), ("Dozing", "off")]
 )

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from runs import make_run
 
+from edgeq.devices.adb.dumpsys import STATUS_TOLD
 from edgeq.devices.profile import Limits, load_profile
 from edgeq.errors import InputError
 from edgeq.measure.validity import find_faults
@@ -67,6 +68,14 @@ def test_throttled_device_makes_a_run_invalid_unless_that_is_allowed():
     assert faults(Limits(throttling_allowed=True), after=after) == ()
     assert faults(after={"throttling": Reading(value="0x50000 (none now)")}) == ()
     assert faults(after={"throttling": Reading(missing="no vcgencmd")}) == ()
+
+
+def test_run_on_a_phone_that_was_told_its_thermal_status_is_not_valid():
+    after = {"throttling": Reading(missing=STATUS_TOLD)}
+    (fault,) = faults(after=after)
+    assert "is not known" in fault
+    assert "cmd thermalservice reset" in fault
+    assert faults(Limits(throttling_allowed=True), after=after) == ()
 
 
 def test_clock_that_counts_instructions_has_no_such_limits():

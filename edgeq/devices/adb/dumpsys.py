@@ -26,6 +26,8 @@ _THERMAL_STATUS = {
     5: "emergency",
     6: "shutdown",
 }
+# Why there is no status after `cmd thermalservice override-status N`.
+STATUS_TOLD = "its thermal service was told what to say; `cmd thermalservice reset` ends that"
 _FROM_HAL = re.compile(r"^Current temperatures from HAL:\n((?:[ \t].*\n?)*)", re.MULTILINE)
 _TEMPERATURE = re.compile(
     r"Temperature\{mValue=(-?[0-9]{1,4}(?:\.[0-9]{1,9})?), mType=(-?[0-9]{1,2}), mName=([^,}\n]{1,40}),"
@@ -73,13 +75,17 @@ def parse_battery(text: str) -> dict[str, Reading]:
 def parse_thermal(text: str) -> dict[str, Reading]:
     """`dumpsys thermalservice`: `throttling`, and `temperature.NAME` of each sensor of the HAL's own block.
 
-    The block of cached temperatures is not read: it holds what was true at some time.
+    The block of cached temperatures is not read: it holds what was true at some time. A status that the phone
+    was told to show is none.
     """
+    told = re.search(r"^IsStatusOverride: true$", text, re.MULTILINE)
     status = re.search(r"^Thermal Status: ([0-9])$", text, re.MULTILINE)
     word = _THERMAL_STATUS.get(int(status[1])) if status else None
     readings = {
         "throttling": Reading(value=f"thermal status {status[1]} ({word})")
-        if status and word
+        if status and word and not told
+        else Reading(missing=STATUS_TOLD)
+        if told
         else Reading(missing="`dumpsys thermalservice` tells no thermal status (it came with Android 10)")
     }
     block = _FROM_HAL.search(text)
