@@ -4,7 +4,6 @@ An artifact holds none of it: the program starts at its first tensor and ends at
 not say is absent from the package, never guessed.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from edgeq.artifact import TensorSpec
 from edgeq.errors import InputError
 from edgeq.results.records import Record
 
-# A Java class file holds at most 65,535 bytes of code that fills arrays, 8 for each label.
-MOST_LABELS, MOST_LETTERS = 4000, 200
+# A Java class file holds at most 65,535 bytes of code that fills arrays, 8 for each label, mean and scale.
+# The labels of each output have a class of their own; all means and scales share one with what else it says.
+MOST_LABELS, MOST_LETTERS, MOST_MEANS = 4000, 200, 3500
 # Java's float: larger or smaller numbers are infinite or zero there.
 _LARGEST, _SMALLEST = 3e38, 1e-37
 
@@ -64,8 +64,15 @@ def check_facts(facts: Facts, inputs: Sequence[TensorSpec], outputs: Sequence[Te
     """Compare `facts` with the tensors that the programs have.
 
     Raises:
-        InputError: a name that no tensor has, or numbers or labels that do not fit its shape.
+        InputError: a name that no tensor has, numbers or labels that do not fit its shape, or more of them
+            than a Java class holds.
     """
+    count = sum(len(preprocessing.mean) for preprocessing in facts.inputs.values())
+    if count > MOST_MEANS:
+        raise InputError(
+            f"the inputs have {count} means: more than {MOST_MEANS} in all fit into no Java class",
+            hint="give one mean and scale for an input, or prepare it in the app",
+        )
     for name, preprocessing in facts.inputs.items():
         _check_input(_find(name, inputs, "input"), preprocessing)
     for name, meaning in facts.outputs.items():
@@ -100,7 +107,7 @@ def _check_input(spec: TensorSpec, facts: InputFacts) -> None:
                 f"{where} is {list(spec.shape)}: {len(facts.mean)} numbers do not fit axis {facts.axis}",
                 hint="give one number, or one for each channel, and the channels' axis",
             )
-    if not all(math.isfinite(x) and abs(x) < _LARGEST for x in facts.mean):
-        raise InputError(f"{where}: a mean is not a finite float32")
-    if not all(math.isfinite(x) and _SMALLEST < abs(x) < _LARGEST for x in facts.scale):
+    if not all(x == 0 or _SMALLEST < abs(x) < _LARGEST for x in facts.mean):
+        raise InputError(f"{where}: a mean is not a finite float32, or so small that it is zero there")
+    if not all(_SMALLEST < abs(x) < _LARGEST for x in facts.scale):
         raise InputError(f"{where}: a scale is zero or not a finite float32")

@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from edgeq.errors import HostError, InputError
-from edgeq.package.facts import Facts, OutputFacts
+from edgeq.package.facts import Facts, InputFacts, OutputFacts
 from edgeq.package.java import ClassName, name_class, write_class
 from edgeq.package.javac import compile_class
 from edgeq.package.templates import java_literal
@@ -51,6 +51,30 @@ def test_as_many_labels_as_are_allowed_compile(tmp_path):
     facts = Facts(outputs={"output": OutputFacts(labels=tuple(f"label {n}" for n in range(4000)))})
     source = write_class(packed(folder, facts=facts), DIGITS, ASSETS)
     assert compile_class(source, DIGITS)
+
+
+def test_as_many_means_as_are_allowed_compile_and_no_more_are_taken(tmp_path):
+    folder = make_folder(tmp_path / "a")
+    specs = [replace(IMAGES, name=f"image {n}", shape=(1, count)) for n, count in enumerate((3000, 500, 1))]
+    change_manifest(folder, inputs=to_builtins(specs))
+    given = {
+        spec.name: InputFacts(
+            mean=tuple(0.001 * (n + 1) for n in range(spec.shape[1])),
+            scale=tuple(1.001 * (n + 1) for n in range(spec.shape[1])),
+        )
+        for spec in specs
+    }
+    with pytest.raises(InputError, match="3501 means"):
+        packed(folder, facts=Facts(inputs=given))
+    del given["image 2"]
+    source = write_class(packed(folder, facts=Facts(inputs=given)), DIGITS, ASSETS)
+    assert compile_class(source, DIGITS)
+
+
+@pytest.mark.parametrize("mean", [0.0, -0.0, 2e-37, -2.9e38])
+def test_the_least_and_the_largest_mean_compile(int8, mean):
+    facts = Facts(inputs={"images": InputFacts(mean=(mean,), scale=(1.5e-37,))})
+    assert compile_class(write_class(packed(int8, facts=facts), DIGITS, ASSETS), DIGITS)
 
 
 @pytest.mark.parametrize(
