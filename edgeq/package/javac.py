@@ -39,13 +39,14 @@ def compile_class(source: str, target: ClassName) -> bytes:
         )
     with tempfile.TemporaryDirectory(prefix="edgeq-java.") as name:
         work = Path(name)
-        classes = work / "classes"
+        classes, nothing = work / "classes", work / "nothing"
         file = work / "source" / target.path
-        for folder in (classes, file.parent):
+        for folder in (classes, nothing, file.parent):
             folder.mkdir(parents=True)
         file.write_text(source, encoding="utf-8")
-        # The stubs are found as sources, and no class files are made of them.
-        _run([javac, *FLAGS, "-sourcepath", str(FOLDER), "-implicit:none", "-d", str(classes), str(file)])
+        # The stubs are found as sources, and no class files are made of them; CLASSPATH has no say.
+        paths = ["-classpath", str(nothing), "-sourcepath", str(FOLDER)]
+        _run([javac, *FLAGS, *paths, "-implicit:none", "-d", str(classes), str(file)])
         found = {path.relative_to(classes).as_posix(): path.read_bytes() for path in classes.rglob("*.class")}
     return write_zip(found)
 

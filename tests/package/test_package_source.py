@@ -1,5 +1,6 @@
 """The generated Java source: what compiles without a warning, and what is refused before it is written."""
 
+import os
 import re
 import shutil
 
@@ -135,6 +136,17 @@ def test_a_machine_without_a_compiler_is_told_what_to_install(monkeypatch):
     with pytest.raises(HostError) as caught:
         compile_class("", DIGITS)
     assert "openjdk" in caught.value.hint
+
+
+@pytest.mark.parametrize("where", ["missing", "other"])
+def test_the_class_path_of_the_user_is_not_asked(int8, tmp_path, monkeypatch, where):
+    """Not for a warning of a part that is not there, nor for classes of the same name."""
+    other = tmp_path / "other" / "android" / "content" / "Context.class"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"no class")
+    os.utime(other, (2**31, 2**31))
+    monkeypatch.setenv("CLASSPATH", str(tmp_path / where))
+    assert compile_class(write_class(packed(int8), DIGITS, ASSETS), DIGITS)
 
 
 def test_literals_are_ascii():
