@@ -4,10 +4,12 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeq.cache import cached, file_sha256, key_of
+from edgeq.errors import InputError
 from edgeq.package.javac import FLAGS
 from offline.parts import Parts, call
 
@@ -47,6 +49,7 @@ def build_apk(app: App, parts: Parts) -> Path:
 
     Raises:
         HostError: a tool is missing, or refused the sources.
+        InputError: a library is none.
     """
     sources = {
         str(path.relative_to(app.main)): file_sha256(path) for path in app.main.rglob("*") if path.is_file()
@@ -75,11 +78,20 @@ def _build(app: App, parts: Parts, target: Path) -> None:
 
 
 def _unpack(library: Path, work: Path, number: int) -> Path:
-    """Put the assets of an .aar among the app's; the path of its classes."""
+    """Put the assets of an .aar among the app's; the path of its classes.
+
+    Raises:
+        InputError: it is none, or damaged.
+    """
     jar = work / f"library-{number}.jar"
-    with zipfile.ZipFile(library) as archive:
-        jar.write_bytes(archive.read("classes.jar"))
-        archive.extractall(work, [name for name in archive.namelist() if name.startswith("assets/")])
+    try:
+        with zipfile.ZipFile(library) as archive:
+            jar.write_bytes(archive.read("classes.jar"))
+            archive.extractall(work, [name for name in archive.namelist() if name.startswith("assets/")])
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{library} is no Android library: {error}", hint="name an .aar of `edgeq package --as aar`"
+        ) from error
     return jar
 
 

@@ -111,5 +111,5 @@ def read_document(data: bytes) -> Package:
                 hint="use the edgeq that wrote it",
             )
         return msgspec.json.decode(data, type=Package)
-    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"not the package.json of a package: {error}") from error

@@ -6,6 +6,7 @@ The app's own storage is where an app maps its programs from. Nothing of it was 
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -46,7 +47,8 @@ def read_apk(path: Path) -> Apk:
             facts = json.loads(archive.read(_FACTS)) if _FACTS in names else {}
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        # RuntimeError: encrypted, compressed in an unknown way, or JSON that is too deep.
         raise InputError(f"{path} is no whole app: {error}", hint=_BUILD) from error
     if not isinstance(facts, dict) or not isinstance(facts.get("executorch"), str):
         raise InputError(f"{path} is not edgeq's runner: it has no {_FACTS}", hint=_BUILD)

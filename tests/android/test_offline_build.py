@@ -7,12 +7,12 @@ import zipfile
 
 import pytest
 from desktop_java import JUNIT, MAIN, ROOT, RUNNER, TESTS, compile_java, run_java
-from offline.apk import App, build_apk
+from offline.apk import App, build_apk, example
 from offline.check import examine
 from offline.parts import find_parts
 
 from edgeq.devices.adb.phone import MIN_SDK
-from edgeq.errors import HostError
+from edgeq.errors import HostError, InputError
 
 EXECUTORCH = "org.pytorch."
 
@@ -107,3 +107,14 @@ def test_the_api_that_is_compiled_against_is_executorchs_own(parts):
     assert "load(java.lang.String, int, int)" in text
     assert "EValue[] execute(java.lang.String" in text
     assert not list(ROOT.glob("android_runner/**/*.jar"))
+
+
+@pytest.mark.parametrize("data", [b"no zip", None], ids=["no zip", "no classes"])
+def test_a_file_that_is_no_library_is_refused(tmp_path, parts, data):
+    library = tmp_path / "a.aar"
+    if data is None:
+        zipfile.ZipFile(library, "w").close()
+    else:
+        library.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.aar is no Android library"):
+        build_apk(example(library), parts)

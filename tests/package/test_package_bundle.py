@@ -276,6 +276,12 @@ def test_other_zips_and_newer_packages_are_refused(bundle, tmp_path):
         verify_package(newer)
 
 
+def test_a_document_that_is_too_deep_is_refused(bundle, tmp_path):
+    deep = b'{"x":' + b"[" * 100_000
+    with pytest.raises(InputError, match=r"not the package\.json"):
+        verify_package(rewrite(bundle, tmp_path / "deep.zip", lambda e: e.update({"package.json": deep})))
+
+
 def test_unpacking_over_something_is_refused(bundle, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="exists"):

@@ -134,6 +134,26 @@ def test_a_file_that_is_no_app_is_refused(tmp_path, data):
         read_apk(path)
 
 
+@pytest.mark.parametrize(
+    ("offset", "value"), [(8, 99), (8, zipfile.ZIP_DEFLATED), (6, 1)], ids=["method", "garbage", "encrypted"]
+)
+def test_an_app_whose_facts_cannot_be_unpacked_is_refused(tmp_path, offset, value):
+    path = write_apk(tmp_path / "a.apk")
+    data = bytearray(path.read_bytes())
+    for start, more in ((data.index(b"PK\x03\x04"), 0), (data.index(b"PK\x01\x02"), 2)):
+        data[start + offset + more] = value
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="no whole app"):
+        read_apk(path)
+
+
+def test_an_app_whose_facts_are_too_deep_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.apk", "w") as archive:
+        archive.writestr("assets/edgeq-runner.json", "[" * 100_000)
+    with pytest.raises(InputError, match="no whole app"):
+        read_apk(tmp_path / "a.apk")
+
+
 def test_only_phones_have_apps_and_an_app_has_no_cores_of_its_own(tmp_path):
     apk = Apk(path=tmp_path / "a.apk", executorch="1.5.1")
     with pytest.raises(InputError, match="virt-pi5 is no phone over adb"):
