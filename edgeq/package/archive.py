@@ -19,6 +19,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = 30
 # The least length of the padding: its id and length, uint16 alignment, then zeros.
 _PADDING_LEAST = 6
+# Bytes that zipfile puts after the padding for sizes of 64 bits; it does so while they may become too large.
+_WIDE_SIZES, _WIDE_FROM = 20, 1.05
 _MOST_ENTRIES = 1000
 _ENCRYPTED = 0x1
 
@@ -32,7 +34,8 @@ def write_zip(entries: Mapping[str, bytes]) -> bytes:
             info.create_system = 3  # Unix, wherever this runs
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             if name.endswith(".pte"):
-                info.extra = _padding(stream.tell() + _LOCAL_HEADER + len(name.encode()))
+                wide = _WIDE_SIZES if len(entries[name]) * _WIDE_FROM > zipfile.ZIP64_LIMIT else 0
+                info.extra = _padding(stream.tell() + _LOCAL_HEADER + len(name.encode()) + wide)
             archive.writestr(info, entries[name])
             info.extra = b""  # only the local header is to be padded, not the directory at the end
     return stream.getvalue()

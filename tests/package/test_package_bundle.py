@@ -8,6 +8,7 @@ import zipfile
 
 import msgspec
 import pytest
+from entries import where
 from made import make_key, packed
 
 from edgeq.artifact import load_artifact
@@ -73,6 +74,17 @@ def test_programs_are_stored_and_start_at_a_page(bundle):
                 start = data.index(content)
                 assert start % ALIGNMENT == 0
         assert archive.testzip() is None
+
+
+@pytest.mark.parametrize("limit", [10_000, 20_000, 20_500, 100_000])
+def test_programs_so_large_that_their_sizes_take_64_bits_are_aligned_and_whole(tmp_path, monkeypatch, limit):
+    """zipfile writes such sizes into a field after the padding from 1 / 1.05 of its limit on."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", limit)
+    program = bytes(range(256)) * 79
+    path = write(tmp_path / "large.zip", write_zip({"a/model.pte": program, "b": b"1", "c.pte": program}))
+    starts = [start for name, start, _ in where(path) if name.endswith(".pte")]
+    assert [start % ALIGNMENT for start in starts] == [0, 0]
+    assert read_zip(path)["c.pte"] == program
 
 
 def test_a_card_without_licence_says_that_there_is_none(int8):
