@@ -12,6 +12,7 @@ from edgeq.compile.calibration.coverage import Watch
 from edgeq.compile.evaluation.accuracy import as_arrays
 from edgeq.compile.quantization.groupwise import quantize_groups
 from edgeq.compile.quantization.overrides import Plan
+from edgeq.compile.quantization.proof import Proof
 from edgeq.compile.quantization.quantizer import ClampAwareQuantizer
 
 
@@ -38,6 +39,7 @@ def quantize_program(
 
     Raises:
         RecipeError: an override selects nothing that is quantized.
+        ExportError: PT2E changed the function, before anything was rounded.
     """
     observed = observe_program(program, plan, samples, count)
     converted = convert_pt2e(observed.module)
@@ -52,14 +54,18 @@ def observe_program(
 
     Raises:
         RecipeError: an override selects nothing that is quantized.
+        ExportError: PT2E changed the function, before anything was rounded.
     """
     prepared = insert_observers(program, plan)
+    proof = Proof(program)
     watch = Watch(prepared, count) if plan.recipe.needs_calibration else None
     with torch.no_grad():
         for sample in samples:
-            outputs = prepared(*sample)
+            drawn = torch.get_rng_state()
+            outputs = pytree.tree_leaves(prepared(*sample))
+            proof.compare(sample, outputs, drawn)
             if watch is not None:
-                watch.end_sample(as_arrays(pytree.tree_leaves(outputs)))
+                watch.end_sample(as_arrays(outputs))
     if watch is not None:
         watch.finish()
     return Observed(prepared, watch)

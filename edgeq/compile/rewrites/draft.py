@@ -46,6 +46,11 @@ class Draft:
         node.meta["val"] = target(*map_arg(args, lambda arg: arg.meta["val"]))
         return node
 
+    def repeat(self, call: Node) -> Node:
+        """The same call once more, beside it."""
+        with self._module.graph.inserting_after(call):
+            return self._module.graph.node_copy(call)
+
     def replace(self, old: Node, new: Node) -> None:
         """Let `new` stand where `old` stood, as an output of the program too."""
         old.replace_all_uses_with(new)
@@ -79,17 +84,25 @@ class Draft:
             value = self._compute(node)
         if value is None:
             return False
-        name = self._free_name(node)
+        new = self._add_weight(value, node)
+        self.replace(node, new)
+        return True
+
+    def copy_weight(self, node: Node) -> Node:
+        """Another weight of the values of the weight that `node` is, in the same module of the user's."""
+        return self._add_weight(self._tensors[self._names[node.name]], node)
+
+    def _add_weight(self, value: torch.Tensor, like: Node) -> Node:
+        name = self._free_name(like)
         graph = self._module.graph
         with graph.inserting_before(next(iter(graph.nodes))):
             new = graph.placeholder(f"p_{name.replace('.', '_')}")
-        new.meta["val"] = node.meta["val"]
+        new.meta["val"] = like.meta["val"]
         self._tensors[name] = torch.nn.Parameter(value.detach().clone(memory_format=torch.contiguous_format))
         self._names[new.name] = name
         argument = TensorArgument(name=new.name)
         self._signature.input_specs.insert(0, InputSpec(InputKind.PARAMETER, argument, name))
-        self.replace(node, new)
-        return True
+        return new
 
     def _compute(self, node: Node) -> Any:  # noqa: ANN401 - a tensor, or what an operator gives instead
         """The value of `node`; None when it depends on more than weights."""

@@ -15,6 +15,7 @@ from edgeq.compile.rewrites.equalize import equalize_layers
 from edgeq.compile.rewrites.global_mean import rewrite_global_mean
 from edgeq.compile.rewrites.hard_sigmoid import rewrite_hard_sigmoid
 from edgeq.compile.rewrites.hard_swish import rewrite_hard_swish
+from edgeq.compile.rewrites.own_weights import separate_layers
 from edgeq.compile.rewrites.recurrence import rewrite_recurrences
 from edgeq.errors import ExportError, RecipeError
 
@@ -27,6 +28,9 @@ _FUNCTIONS: dict[str, Callable[[Draft], int]] = {
 }
 
 EQUALIZE = "equalize"
+
+# Not a recipe's choice: folding batch norms, which is part of quantizing, is right only after it.
+OWN_WEIGHTS = "own-weights"
 
 # Largest difference of an output, relative to its largest value, that rounding of FP32 explains.
 TOLERANCE = 1e-5
@@ -47,12 +51,15 @@ class Step:
 def rewrite_program(program: ExportedProgram, recipe: Recipe) -> tuple[Step, ...]:
     """Apply the rewrites of `recipe` one after another, on copies, and equalize when it says so.
 
-    What fits nowhere gives no step.
+    Where batch norms are folded, which is not in training, their layers get weights of their own. What fits
+    nowhere gives no step.
 
     Raises:
         RecipeError: there is nothing to equalize.
     """
     functions = {name: _FUNCTIONS[name] for name in REWRITES if name in recipe.rewrites}
+    if recipe.is_quantized and not recipe.training:
+        functions[OWN_WEIGHTS] = separate_layers
     if recipe.equalize:
         functions[EQUALIZE] = equalize_layers
     steps: list[Step] = []
@@ -84,7 +91,7 @@ def require_equal(
         for sample in samples:
             expected = pytree.tree_leaves(original(*sample))
             for step, module in stages:
-                error = max(map(_difference, expected, pytree.tree_leaves(module(*sample))), default=0.0)
+                error = max(map(difference, expected, pytree.tree_leaves(module(*sample))), default=0.0)
                 if not error <= TOLERANCE:
                     raise ExportError(
                         f"{step.name!r} changed the function: outputs differ by {error:.2g} of "
@@ -93,7 +100,7 @@ def require_equal(
                     )
 
 
-def _difference(expected: torch.Tensor, got: torch.Tensor) -> float:
+def difference(expected: torch.Tensor, got: torch.Tensor) -> float:
     """Largest absolute difference over the largest finite magnitude; NaN and infinity must be the same."""
     if not expected.is_floating_point():
         return 0.0 if torch.equal(expected, got) else float("inf")
