@@ -161,3 +161,19 @@ def test_layer_that_cannot_be_quantized_can_be_left_out_by_name():
         ("lstm", "fp32", "fp32"),
         ("linear", "int8", "int8"),
     ]
+
+
+def traced_as(model):
+    subject = open_subject(make_workload(model, SHAPE))
+    return trace_program(subject.module, subject.args, subject)
+
+
+@pytest.mark.parametrize("begin", [1, 3])
+def test_block_that_begins_with_the_clamp_of_the_layer_before_it_can_be_left_in_fp32(begin):
+    layers = (nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU6(), nn.Conv2d(4, 4, 3))
+    program = traced_as(lambda: nn.Sequential(*layers))
+    _, layers, observers = quantize(program, Override(module=f"[{begin}-4]", precision="fp32"))
+    got = {int(name): layer.got for name, layer in layers.items()}
+    assert got == {index: "int8" if index < begin else "fp32" for index in (0, 2, 4)}
+    # The layer's range is still taken behind its clamp.
+    assert str(begin) in observers

@@ -36,6 +36,7 @@ _LAYERS = (
     _aten.batch_norm.default,
 )  # fmt: skip
 _SYMMETRIC = (torch.per_channel_symmetric, torch.per_tensor_symmetric)
+_RELUS = (_aten.relu.default, _aten.relu_.default)
 _CLAMPS = (_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default, _aten.relu6_.default)
 _MEANS = (_aten.mean.dim, _aten.adaptive_avg_pool2d.default)
 
@@ -67,7 +68,7 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         """
         if self._plan.recipe.overrides:
             self._check_overrides(model)
-        self.set_filter_function(lambda node: self._plan.setting_of(node.name).precision == "int8")
+        self.set_filter_function(self._is_int8)
         self._annotate_all(model)
         for node in model.graph.nodes:
             if Q_ANNOTATION_KEY in node.meta and node.op == "call_function":
@@ -77,6 +78,16 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
                 if Q_ANNOTATION_KEY in node.meta:
                     _round_in_training(node)
         return model
+
+    def _is_int8(self, node: Node) -> bool:
+        """Whether `node` is quantized."""
+        # What is computed in a layer has no setting of its own.
+        while node.target in (*_RELUS, *_CLAMPS, _aten.batch_norm.default):
+            layer = node.args[0]
+            if not isinstance(layer, Node) or layer.target not in _LAYERS or len(layer.users) != 1:
+                break
+            node = layer
+        return self._plan.setting_of(node.name).precision == "int8"
 
     def _annotate_all(self, model: GraphModule) -> None:
         super().annotate(model)
