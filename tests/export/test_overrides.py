@@ -177,3 +177,10 @@ def test_block_that_begins_with_the_clamp_of_the_layer_before_it_can_be_left_in_
     assert got == {index: "int8" if index < begin else "fp32" for index in (0, 2, 4)}
     # The layer's range is still taken behind its clamp.
     assert str(begin) in observers
+
+
+def test_convolution_in_a_recipe_of_4_bits_can_have_8():
+    forward = lambda net, x: net.head(net.conv(x).flatten(1))  # noqa: E731
+    program = traced_as(lambda: Net(forward, conv=nn.Conv2d(3, 1, 1), head=nn.Linear(64, 4)))
+    _, layers, _ = quantize(program, Override(operator="conv2d", precision="int8"), base="int4-weight")
+    assert [layer.got for layer in layers.values()] == ["int8", "int4"]

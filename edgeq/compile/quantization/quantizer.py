@@ -80,7 +80,9 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         return model
 
     def _is_int8(self, node: Node) -> bool:
-        """Whether `node` is quantized."""
+        """Whether `node` is quantized; the quantizer also asks about weights, which belong to their layers."""
+        if node.op != "call_function":
+            return True
         # What is computed in a layer has no setting of its own.
         while node.target in (*_RELUS, *_CLAMPS, _aten.batch_norm.default):
             layer = node.args[0]
