@@ -184,3 +184,19 @@ def test_convolution_in_a_recipe_of_4_bits_can_have_8():
     program = traced_as(lambda: Net(forward, conv=nn.Conv2d(3, 1, 1), head=nn.Linear(64, 4)))
     _, layers, _ = quantize(program, Override(operator="conv2d", precision="int8"), base="int4-weight")
     assert [layer.got for layer in layers.values()] == ["int8", "int4"]
+
+
+@pytest.mark.parametrize("selector", [{"operator": "cat"}, {"module": "decoder"}])
+def test_concatenation_that_is_left_in_fp32_asks_for_no_common_range(selector):
+    join = Net(lambda net, x, y: net.conv(torch.cat([x, y], 1).relu()), conv=nn.Conv2d(8, 4, 1))
+    parts = {"a": nn.Conv2d(3, 4, 1), "b": nn.Conv2d(3, 4, 1), "decoder": join, "head": nn.Conv2d(4, 2, 1)}
+    program = traced_as(lambda: Net(lambda net, x: net.head(net.decoder(net.a(x), net.b(x))), **parts))
+
+    def scales(*overrides):
+        module, _, _ = quantize(program, *overrides)
+        (cat,) = (node for node in module.graph.nodes if node.target is torch.ops.aten.cat.default)
+        assert all("dequantize" in str(node.target) for node in cat.args[0])
+        return {node.args[1] for node in cat.args[0]}
+
+    assert len(scales()) == 1
+    assert len(scales(Override(precision="fp32", **selector))) == 2

@@ -91,6 +91,14 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
             node = layer
         return self._plan.setting_of(node.name).precision == "int8"
 
+    def _annotate_for_quantization_config(self, model: GraphModule) -> GraphModule:
+        """Without the concatenations that are left out: XNNPACK's quantizer does not ask about them."""
+        model = super()._annotate_for_quantization_config(model)
+        for node in model.graph.nodes:
+            if node.target is _aten.cat.default and self.filter_fn and not self.filter_fn(node):
+                node.meta.pop(Q_ANNOTATION_KEY, None)
+        return model
+
     def _annotate_all(self, model: GraphModule) -> None:
         super().annotate(model)
         if self._plan.recipe.activations != "static":
