@@ -41,6 +41,11 @@ class Loss(Record, frozen=True, kw_only=True):
         return max(self.lost, 0.0) / (abs(self.reference) or 1.0)
 
     @property
+    def badness(self) -> tuple[bool, float]:
+        """Key that sorts the least loss first; all that is allowed comes before what is not."""
+        return not self.within, self.share
+
+    @property
     def excess(self) -> float:
         """What was lost beyond what is allowed, as a share of the reference; negative within."""
         return (self.lost - self.allowed) / (abs(self.reference) or 1.0)

@@ -1,9 +1,11 @@
 """What no other choice beats in everything: the Pareto front of any number of costs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 # One choice: what it costs in each respect, lower is better.
-Costs = tuple[float, ...]
+# A cost is a number, or a tuple that is compared like one.
+Costs = tuple[Any, ...]
 
 
 def dominates(one: Costs, other: Costs) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgeq.results.drop import Loss
-from edgeq.results.front import find_front
+from edgeq.results.front import Costs, find_front
 from edgeq.results.records import Metrics, Missing, Record, Run, Unit
 from edgeq.results.stats import summarize
 
@@ -139,8 +139,8 @@ def _expense(option: Option) -> tuple[float, float, float, float]:
     return latency, option.bytes, memory, option.loss.share
 
 
-def _costs(options: Sequence[Option]) -> list[tuple[float, ...]]:
-    return [(each.loss.share, *_measured(each), each.bytes) for each in options]
+def _costs(options: Sequence[Option]) -> list[Costs]:
+    return [(each.loss.badness, *_measured(each), each.bytes) for each in options]
 
 
 def _measured(option: Option) -> tuple[float, float]:

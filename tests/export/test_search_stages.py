@@ -27,12 +27,15 @@ class Script:
         top1 = self.simulated(len(layers))
         return trial.Answer({"top1": top1}, Closeness(samples=2, sqnr_db=100 * top1))
 
+    def judge_program(self, recipe):
+        return {"top1": self.exported(len(recipe.overrides)) if recipe.is_quantized else 1.0}
+
     def export_recipe(self, _spec, recipe, out):
         self.exports.append(recipe.name)
         folder = out / recipe.name
         folder.mkdir(parents=True)
-        top1 = self.exported(len(recipe.overrides)) if recipe.is_quantized else 1.0
-        rungs = {rung: {"top1": top1} for rung in ("eager", "converted", "host", "device")}
+        metrics = self.judge_program(recipe)
+        rungs = dict.fromkeys(("eager", "converted", "host", "device"), metrics)
         (folder / "model.pte").write_bytes(recipe.name.encode())
         manifest = {
             "schema": 1, "name": "net", "workload": "net.py", "recipe": {"name": recipe.name},
@@ -45,9 +48,29 @@ class Script:
         return folder, None
 
 
-def search(monkeypatch, folder, script):
+class TwoMetrics(Script):
+    """The recipe to start with loses too much of one metric, the equalized one of the other what is allowed.
+
+    As a share, what is too much is 0.5 %, and what is not is 2 %.
+    """
+
+    FP32 = {"miou": 0.5, "rmse": 10.0}  # noqa: RUF012 - not changed
+
+    def __init__(self):
+        super().__init__(None, None)
+
+    def try_recipe(self, _spec, base, _layers):
+        return trial.Answer(self.judge_program(base), Closeness(samples=2, sqnr_db=30))
+
+    def judge_program(self, recipe):
+        if not recipe.is_quantized:
+            return self.FP32
+        return {"miou": 0.4902, "rmse": 10.0} if recipe.equalize else {"miou": 0.5, "rmse": 10.05}
+
+
+def search(monkeypatch, folder, script, eager=None, drop="0.05"):
     monkeypatch.setattr(trial, "describe_workload", lambda *_: {})
-    monkeypatch.setattr(trial, "evaluate_eager", lambda _: {"top1": 1.0})
+    monkeypatch.setattr(trial, "evaluate_eager", lambda _: eager or {"top1": 1.0})
     monkeypatch.setattr(
         trial, "rank_layers", lambda *_: (*LAYERS, (Override(module="last", precision="fp32"), 0.4))
     )
@@ -56,7 +79,7 @@ def search(monkeypatch, folder, script):
     with Journal(folder / JOURNAL) as journal, Crew(1) as crew:
         start = find_recipe("int8-dynamic")
         return HostSearch(
-            "net.py", start, parse_drop("0.05"), folder, journal=journal, crew=crew, budget=Budget()
+            "net.py", start, parse_drop(drop), folder, journal=journal, crew=crew, budget=Budget()
         ).run()
 
 
@@ -101,3 +124,9 @@ def test_a_search_that_finds_none_ends(monkeypatch, tmp_path):
     script = Script(lambda _: 0.5, lambda _: 0.5)
     assert kept(search(monkeypatch, tmp_path, script)) == []
     assert len(script.exports) == len(set(script.exports))
+
+
+def test_what_is_within_an_absolute_drop_comes_before_a_lesser_share_that_is_not(monkeypatch, tmp_path):
+    found = search(monkeypatch, tmp_path, TwoMetrics(), TwoMetrics.FP32, "0.01")
+    assert kept(found) == ["int8-dynamic-equalized"]
+    assert not any("fp32x" in each.tried.recipe.name for each in found.trials)

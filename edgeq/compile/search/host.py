@@ -218,7 +218,7 @@ class HostSearch:
         """What no other trial beats in accuracy and in the share of the work that stays in FP32."""
         ordered = sorted(self._trials.values(), key=lambda each: -each.tried.sqnr_db)
         usable = [each for each in ordered if each.tried.refused is None]
-        places = find_front([(each.loss.share, each.share) for each in usable])
+        places = find_front([(each.loss.badness, each.share) for each in usable])
         return [usable[place].tried.recipe for place in places]
 
     def _export(self, best: Recipe) -> list[Candidate]:
@@ -281,9 +281,9 @@ def _keep(recipe: Recipe, ranking: Ranking, count: int) -> Recipe:
     return leave_out(recipe, [layer for layer, _ in ranking[:count]]) if count else recipe
 
 
-def _badness(each: Simulated) -> tuple[float, float]:
+def _badness(each: Simulated) -> tuple[tuple[bool, float], float]:
     """Key that sorts the best first: what was lost, and of equal losses the greater SQNR."""
-    return each.loss.share, -each.tried.sqnr_db
+    return each.loss.badness, -each.tried.sqnr_db
 
 
 def _shown(metrics: Metrics) -> str:
