@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from edgeq.report.section import Row, Section
-from edgeq.results.ladder import AccuracyReport, Step, list_scores, read_device_step, read_ladder
+from edgeq.results.ladder import AccuracyReport, Judged, Step, list_scores, read_device_step, read_ladder
 from edgeq.results.records import Closeness, Run
 from edgeq.results.stats import summarize
 from edgeq.units import format_quantity
@@ -56,8 +56,17 @@ def ladder_sections(report: AccuracyReport) -> list[Section]:
             else f"all {count} losses are within it"
         )
         sentence = f"Allowed is a loss of {report.drop} against the eager model: {verdict}."
-        sections.append(Section("Gate", (sentence,)))
+        sections.append(Section("Gate", (sentence, _tell_sides(report.judged))))
     return sections
+
+
+def _tell_sides(judged: Sequence[Judged]) -> str:
+    """Which side of each metric was taken for the better one: a name can mislead."""
+    sides: dict[str, list[str]] = {}
+    for metric, better in dict.fromkeys((each.metric, each.better) for each in judged):
+        sides.setdefault(better, []).append(metric)
+    told = "; ".join(f"{better} is better for {', '.join(metrics)}" for better, metrics in sides.items())
+    return f"By their names, {told}."
 
 
 def _describe_references(report: AccuracyReport) -> Section:

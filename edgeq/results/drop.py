@@ -1,6 +1,6 @@
 """How much of a metric was lost against a reference, and whether that is more than a user allows.
 
-Every metric is better when it is higher, unless a word of its name says that it is a cost.
+Every metric is better when higher, unless a word of its name says that it is a cost and not a negated one.
 """
 
 import math
@@ -13,8 +13,18 @@ from edgeq.results.verdict import ROUNDING, Better
 
 # Words that make a metric a cost.
 LOWER_IS_BETTER = frozenset(
-    ("loss", "error", "err", "mae", "mse", "rmse", "mape", "wer", "cer", "eer", "nll", "ppl", "perplexity")
+    (
+        *("loss", "error", "errors", "err", "distance", "divergence", "deviance"),
+        *("mae", "mse", "msle", "rmse", "rmsle", "mape", "smape", "nme", "epe", "mpjpe", "ade", "fde"),
+        *("wer", "cer", "eer", "ece", "fpr", "fnr", "brier", "lpips", "fid"),
+        *("nll", "bce", "xent", "entropy", "crossentropy", "ppl", "perplexity"),
+    )
 )
+# At the start of a name these make a score of a cost, as scikit-learn names it, and a cost of a likelihood.
+_NEGATED = frozenset(("neg", "negative"))
+# These may stand before them: they say on what data.
+_DATA = frozenset(("train", "val", "valid", "validation", "eval", "test"))
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 class Loss(Record, frozen=True, kw_only=True):
@@ -113,8 +123,12 @@ def parse_drop(text: str) -> Drop:
 
 def find_better(metric: str) -> Better:
     """Whether a higher or a lower value of `metric` is better, by the words of its name."""
-    words = re.split(r"[^a-z]+", metric.lower())
-    return "lower" if LOWER_IS_BETTER.intersection(words) else "higher"
+    words = [word.lower() for word in _WORD.findall(metric)]
+    first = next((word for word in words if word not in _DATA), None)
+    is_cost = bool(LOWER_IS_BETTER.intersection(words))
+    if first in _NEGATED and (is_cost or "likelihood" in words):
+        is_cost = not is_cost
+    return "lower" if is_cost else "higher"
 
 
 def find_lost(metric: str, reference: float, value: float) -> float:

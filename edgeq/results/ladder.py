@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from edgeq.results.drop import Drop, Loss, find_lost
+from edgeq.results.drop import Drop, Loss, find_better, find_lost
 from edgeq.results.records import Accuracy, Closeness, Metrics, Record, Run
 from edgeq.results.share import bound_share
+from edgeq.results.verdict import Better
 
 SCHEMA = 1
 
@@ -47,11 +48,15 @@ class Step(Record, frozen=True, kw_only=True):
 
 
 class Judged(Record, frozen=True, kw_only=True):
-    """One metric on one rung under a gate: what was lost, or why nobody knows."""
+    """One metric on one rung under a gate: what was lost, or why nobody knows.
+
+    `better` is which side of the metric was taken for the better one, by its name.
+    """
 
     program: str
     rung: str
     metric: str
+    better: Better
     loss: Loss | None = None
     missing: str | None = None
 
@@ -144,12 +149,14 @@ def judge_ladder(steps: Sequence[Step], drop: Drop) -> Iterator[Judged]:
         now = list_scores(step.metrics)
         for metric, reference in eager[step.program].items():
             if metric in now:
-                yield Judged(
-                    program=step.program,
-                    rung=step.name,
-                    metric=metric,
-                    loss=drop.judge(metric, reference, now[metric]),
-                )
+                loss, missing = drop.judge(metric, reference, now[metric]), None
             else:
-                reason = str(step.metrics.get("missing", "evaluate() did not give it"))
-                yield Judged(program=step.program, rung=step.name, metric=metric, missing=reason)
+                loss, missing = None, str(step.metrics.get("missing", "evaluate() did not give it"))
+            yield Judged(
+                program=step.program,
+                rung=step.name,
+                metric=metric,
+                better=find_better(metric),
+                loss=loss,
+                missing=missing,
+            )

@@ -59,6 +59,34 @@ def test_drop_that_lets_every_model_pass_is_refused(text):
         parse_drop(text).judge("top1", 0.9, 0.9)
 
 
+@pytest.mark.parametrize(
+    ("metric", "better"),
+    [
+        ("neg_mean_squared_error", "higher"),
+        ("negative_loss", "higher"),
+        ("val_neg_log_loss", "higher"),
+        ("negMSE", "higher"),
+        ("negative_log_likelihood", "lower"),
+        ("log_likelihood", "higher"),
+        ("negative_predictive_value", "higher"),
+        ("false_negative_error", "lower"),
+        ("cross_entropy", "lower"),
+        ("CrossEntropyLoss", "lower"),
+        ("valLoss", "lower"),
+        ("NME", "lower"),
+        ("epe", "lower"),
+    ],
+)
+def test_negated_cost_is_better_when_higher_and_usual_costs_are_known(metric, better):
+    assert find_better(metric) == better
+
+
+def test_gate_stops_a_negated_error_that_doubled_and_an_entropy_too():
+    assert not parse_drop("1%").judge("neg_mean_squared_error", -1.0, -2.0).within
+    assert parse_drop("1%").judge("neg_mean_squared_error", -1.0, -0.5).within
+    assert not parse_drop("1%").judge("cross_entropy", 1.0, 2.0).within
+
+
 def test_words_decide_which_side_is_better():
     assert find_better("top1_error") == "lower"
     assert find_better("word-WER") == "lower"

@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 from runs import make_run
 
-from edgeq.report.accuracy import accuracy_sections
+from edgeq.report.accuracy import accuracy_sections, ladder_sections
 from edgeq.report.text import render_text
 from edgeq.results.drop import parse_drop
-from edgeq.results.ladder import judge_ladder, read_ladder, read_step
+from edgeq.results.ladder import AccuracyReport, judge_ladder, read_ladder, read_step
 from edgeq.results.records import Accuracy, Closeness
 
 CLOSE = Closeness(samples=360, source="evaluate", sqnr_db=27.94, max_abs_error=1.5, top1_agreement=1.0)
@@ -48,6 +48,8 @@ def test_gate_names_what_was_lost_and_refuses_what_it_cannot_see():
     assert (
         found[".pte on pi5", "top1"].describe("1%") == "int8, .pte on pi5: top1 is missing: the device failed"
     )
+    assert found[".pte on pi5", "top1"].better == "higher"
+    assert found["converted model", "val_loss"].better == "lower"
     tight = [
         each for each in judge_ladder(steps(), parse_drop("0.015")) if each.loss and not each.loss.within
     ]
@@ -55,6 +57,13 @@ def test_gate_names_what_was_lost_and_refuses_what_it_cannot_see():
     assert tight[1].describe("0.015") == (
         "int8, .pte on the host: top1 lost 0.02 (0.98 to 0.96); 0.015 is allowed (0.015)"
     )
+
+
+def test_gate_says_which_side_it_takes_for_better():
+    judged = tuple(judge_ladder(steps(), parse_drop("0.03")))
+    report = AccuracyReport(name="net", steps=tuple(steps()), drop="0.03", judged=judged)
+    text = render_text(ladder_sections(report))
+    assert "By their names, higher is better for top1; lower is better for val_loss." in text
 
 
 def test_report_shows_each_rung_with_its_loss_and_says_how_much_the_samples_can_hide():
