@@ -1,6 +1,6 @@
 """What a run inside of an Android app has beside its numbers: where they are from, how hot the phone was."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -15,9 +15,21 @@ def mark_in_app(series: Iterable[Series]) -> tuple[Series, ...]:
     return tuple(replace(each, source=f"{each.source}, {_SOURCE}") for each in series)
 
 
-def find_app_series(result: Result) -> tuple[Series, ...]:
+def join_told(results: Sequence[Result]) -> InApp | None:
+    """What the app told in all its passes, as of one: before the first, after the last, all changes."""
+    told = [result.app for result in results if result.app is not None]
+    if not told:
+        return None
+    ends = [each.after for each in told if each.after is not None]
+    changes = [each.thermal_changes for each in ends if each.thermal_changes is not None]
+    joined = tuple(change for each in changes for change in each) if changes else None
+    after = replace(ends[-1], thermal_changes=joined) if ends else None
+    return InApp(before=told[0].before, after=after)
+
+
+def find_app_series(told: InApp | None) -> tuple[Series, ...]:
     """Changes of Android's thermal status (0 none to 6 shutdown) while the app ran; often none."""
-    after = result.app.after if result.app else None
+    after = told.after if told else None
     if after is None or not after.thermal_changes:
         return ()
     return (
@@ -62,12 +74,11 @@ def _reading(value: float | str | None, unit: Unit | None = None) -> Reading:
     )
 
 
-def find_app_warnings(result: Result) -> tuple[RunWarning, ...]:
+def find_app_warnings(told: InApp | None) -> tuple[RunWarning, ...]:
     """That the phone was held back by heat, as Android told the app."""
-    facts = result.app
-    told = [each.thermal_status for each in (facts.before, facts.after) if each] if facts else []
-    changes = facts.after.thermal_changes if facts and facts.after else None
-    worst = max([*(status for status in told if status), *(status for _, status in changes or ())], default=0)
+    ends = [each.thermal_status for each in (told.before, told.after) if each] if told else []
+    changes = told.after.thermal_changes if told and told.after else None
+    worst = max([*(status for status in ends if status), *(status for _, status in changes or ())], default=0)
     if not worst:
         return ()
     return (

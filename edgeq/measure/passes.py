@@ -12,7 +12,7 @@ from edgeq.artifact import Artifact, Samples, read_samples, write_samples
 from edgeq.devices.profile import DeviceProfile
 from edgeq.devices.watching import Watch
 from edgeq.errors import ArtifactError, DeviceError, MeasurementError, RunnerError
-from edgeq.measure.app import find_app_series, find_app_warnings, mark_in_app
+from edgeq.measure.app import find_app_series, find_app_warnings, join_told, mark_in_app
 from edgeq.measure.etdump import read_etdump
 from edgeq.measure.gaps import NOT_ASKED, find_gaps, find_operator_gap
 from edgeq.measure.latency import latency_series, ticks_to_unit
@@ -173,6 +173,11 @@ class Passes:
     def _watched(self, latency: Job) -> Job:
         return latency if self._watch is None else watch_job(latency, self._watch)
 
+    def _keep_told(self, results: Sequence[Result]) -> None:
+        self.findings.told = told = join_told(results)
+        self.findings.series += find_app_series(told)
+        self.findings.warnings += find_app_warnings(told)
+
     def _keep_watched(self, results: Sequence[Result]) -> None:
         if self._watch is None:
             return
@@ -197,6 +202,7 @@ class Passes:
         self.findings.pairing = rounds.pairing(place)
         self.findings.memory = memory_parts(results[0], self._subject.artifact.info.bytes, self._clock)
         self.findings.warnings += find_shortfalls(results, self._spec)
+        self._keep_told(results)
         self._keep_watched(results)
         if "power" in self._spec.passes and self._clock == "wall":
             self.findings.not_measured |= dict.fromkeys(("power", "energy"), _NOT_IN_ROUNDS)
@@ -215,9 +221,8 @@ class Passes:
 
     def _keep_latency(self, result: Result) -> None:
         """Also of a pass that was cut off: what it had reached."""
-        self.findings.series = self._place(latency_series(result, self._clock)) + find_app_series(result)
-        self.findings.warnings += find_app_warnings(result)
-        self.findings.told = result.app
+        self.findings.series = self._place(latency_series(result, self._clock))
+        self._keep_told([result])
         self.findings.memory = memory_parts(result, self._subject.artifact.info.bytes, self._clock)
         self._keep_watched([result])
 

@@ -5,6 +5,8 @@ The texts of `am` and `cmd package` are written from AOSP's sources; none was re
 
 import json
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
@@ -13,9 +15,11 @@ from runs import make_run
 from edgeq.devices.adb.app import check_install, read_answer
 from edgeq.devices.profile import load_profile
 from edgeq.errors import DeviceError, InputError, RunnerError
-from edgeq.measure.app import add_app_readings, find_app_series, find_app_warnings
+from edgeq.measure.app import add_app_readings, find_app_series, find_app_warnings, join_told
 from edgeq.measure.choices import Choices, resolve_spec
 from edgeq.measure.gaps import find_gaps, find_operator_gap
+from edgeq.measure.paired import Plan
+from edgeq.measure.passes import Passes, Subject
 from edgeq.results.likeness import find_differences
 from edgeq.results.records import Conditions, Reading
 from edgeq.runner.app import Apk, read_apk
@@ -191,10 +195,30 @@ def result(**facts):
 
 def test_heat_that_android_told_is_a_series_and_a_warning():
     hot = result(thermal_status=1, thermal_changes=((5_000_000_000, 3), (6_000_000_000, 1)))
-    (series,) = find_app_series(hot)
+    (series,) = find_app_series(hot.app)
     assert (series.values, series.times) == ((3.0, 1.0), (5.0, 6.0))
-    (warning,) = find_app_warnings(hot)
+    (warning,) = find_app_warnings(hot.app)
     assert warning.facts == {"status": 3}
+
+
+def test_heat_in_one_round_of_many_is_told_of_the_run():
+    spec = resolve_spec(
+        load_profile("android"), Choices(apk=Apk(path=Path(), executorch="1.5.1"), paired=Plan(1))
+    )
+    subject = Subject(SimpleNamespace(info=SimpleNamespace(bytes=1)))
+    passes = Passes(None, subject, None, spec, load_profile("android"))
+    cool, hot = result(thermal_status=0), result(thermal_status=0, thermal_changes=((5_000_000_000, 3),))
+    rounds = SimpleNamespace(results=lambda _: [cool, hot, cool], series=lambda _: (), pairing=lambda _: None)
+    passes.take_rounds(rounds, 0)
+    found = passes.findings
+    assert [each.values for each in found.series] == [(3.0,)]
+    assert [each.code for each in found.warnings if each.code == "thermal-status"] == ["thermal-status"]
+    assert found.told.before == cool.app.before
+
+
+def test_a_phone_that_told_of_no_changes_is_not_said_to_have_had_none():
+    assert join_told([result(thermal_status=0)]).after.thermal_changes is None
+    assert join_told([]) is None
 
 
 def test_what_the_app_told_is_among_the_conditions_and_what_it_did_not_has_a_reason():
@@ -217,4 +241,4 @@ def test_what_the_app_told_is_among_the_conditions_and_what_it_did_not_has_a_rea
     "cool", [result(thermal_status=0, thermal_changes=()), result(), result(thermal_changes=((1, 0),))]
 )
 def test_a_cool_phone_and_one_that_does_not_tell_are_no_warning(cool):
-    assert find_app_warnings(cool) == ()
+    assert find_app_warnings(cool.app) == ()

@@ -80,7 +80,7 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         return model
 
     def _is_int8(self, node: Node) -> bool:
-        """Whether `node` is quantized; the quantizer also asks about weights, which belong to their layers."""
+        """Whether `node` is quantized; the quantizer also asks about weights, which are their layers'."""
         if node.op != "call_function":
             return True
         # What is computed in a layer has no setting of its own.
