@@ -1,7 +1,7 @@
 """Runs as CSV: one row for each statistic of each quantity; what was not measured has a row with the reason.
 
-Columns: `run, artifact, recipe, device, kind, clock, quantity, statistic, value, unit, n, missing`. A text
-that a spreadsheet would take for a formula begins with an apostrophe.
+Columns: `run, artifact, recipe, device, kind, clock, quantity, statistic, value, unit, n, missing, status,
+invalid, source`. A text that a spreadsheet would take for a formula begins with an apostrophe.
 """
 
 import csv
@@ -13,7 +13,7 @@ from edgeq.results.records import Closeness, Missing, OutputCheck, Run
 from edgeq.results.stats import summarize
 
 _RUN = ("run", "artifact", "recipe", "device", "kind", "clock")
-COLUMNS = (*_RUN, "quantity", "statistic", "value", "unit", "n", "missing")
+COLUMNS = (*_RUN, "quantity", "statistic", "value", "unit", "n", "missing", "status", "invalid", "source")
 _STATISTICS = ("minimum", "p10", "median", "p90", "p99", "maximum", "mad")
 _RUNGS = ("eager", "converted", "host", "device")
 # OWASP, "CSV Injection": characters that make a spreadsheet compute a cell.
@@ -22,7 +22,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True)
 class Quantity:
-    """One row: a value with unit and number of values, or the reason why there is none."""
+    """One row: a value with unit and number of values, or the reason why there is none.
+
+    `source` is that of a series: what was read, and by which sensor.
+    """
 
     quantity: str
     statistic: str
@@ -30,6 +33,7 @@ class Quantity:
     unit: str
     n: int | None = None
     missing: str = ""
+    source: str = ""
 
 
 def render_csv(runs: Sequence[Run]) -> str:
@@ -41,12 +45,13 @@ def render_csv(runs: Sequence[Run]) -> str:
         device = run.device
         which = ("", "", "") if device is None else (device.profile, device.kind, device.clock)
         facts = [_text(fact) for fact in (run.id, run.artifact.name, run.artifact.recipe, *which)]
+        standing = [_text(fact) for fact in (run.status, "; ".join(run.invalid))]
         for quantity in read_quantities(run):
-            cells = (
+            *cells, source = (
                 "" if cell is None else _text(cell) if isinstance(cell, str) else cell
                 for cell in astuple(quantity)
             )
-            writer.writerow([*facts, *cells])
+            writer.writerow([*facts, *cells, *standing, source])
     return out.getvalue()
 
 
@@ -81,7 +86,7 @@ def _series(run: Run) -> Iterator[Quantity]:
             value = getattr(summary, statistic)
             if value is None or (statistic == "mad" and summary.n == 1):
                 continue
-            yield Quantity(series.name, statistic, value, series.unit, summary.n)
+            yield Quantity(series.name, statistic, value, series.unit, summary.n, source=series.source)
     latency = run.find_series("latency")
     gaps = dict(run.not_measured)
     if latency is None or not latency.values:
@@ -116,10 +121,15 @@ def _accuracy(run: Run) -> Iterator[Quantity]:
 
 
 def _outputs(run: Run) -> Iterator[Quantity]:
-    if run.outputs is None:
+    found = run.outputs
+    if found is None:
         yield Quantity("outputs", "value", None, "", missing="this run compared no outputs")
-    else:
-        yield from _closeness("outputs", run.outputs)
+        return
+    yield from _closeness("outputs", found)
+    if found.missing is None:
+        within = None if found.within is None else int(found.within)
+        why = "the outputs were not judged" if within is None else ""
+        yield Quantity("outputs.within", "value", within, "1", found.samples, missing=why)
 
 
 def _closeness(what: str, found: OutputCheck | Closeness) -> Iterator[Quantity]:

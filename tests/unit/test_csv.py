@@ -41,6 +41,9 @@ def test_a_quantity_has_one_row_a_statistic_with_unit_and_number():
         "unit": "insn",
         "n": "3",
         "missing": "",
+        "status": "ok",
+        "invalid": "",
+        "source": "test",
     }
     assert find(rows, "memory.rss_peak")["value"] == "8000000"
     assert find(rows, "accuracy.device.top1")["value"] == "0.98"
@@ -72,6 +75,39 @@ def test_a_failed_run_has_a_row_that_says_so():
     row = find(read([make_run(device=None, **FAILED)]), "latency", "median")
     assert row["value"] == row["device"] == ""
     assert row["missing"] == "failed at run: InvalidProgram at load"
+
+
+def test_every_row_tells_whether_its_run_failed_or_is_not_valid():
+    rows = read([make_run(device=None, **FAILED), make_run(id="1", invalid=("throttled", "too few cores"))])
+    told = {(row["run"], row["status"], row["invalid"]) for row in rows}
+    assert told == {("0" * 32, "failed", ""), ("1", "ok", "throttled; too few cores")}
+    assert COLUMNS[-3:] == ("status", "invalid", "source")
+
+
+def test_two_sensors_of_one_quantity_are_told_apart():
+    watts = [
+        Series(name="power", unit="W", phase="sampled", values=(value,), times=(0.0,), source=source)
+        for value, source in ((2.0, "input (board): hwmon"), (1.0, "cores (rail): hwmon"))
+    ]
+    rows = read([replace(make_run(), series=tuple(watts))])
+    medians = [row for row in rows if (row["quantity"], row["statistic"]) == ("power", "median")]
+    assert {row["source"]: row["value"] for row in medians} == {
+        "input (board): hwmon": "2.0",
+        "cores (rail): hwmon": "1.0",
+    }
+
+
+@pytest.mark.parametrize(("within", "value"), [(True, "1"), (False, "0")])
+def test_the_verdict_on_the_outputs_is_there(within, value):
+    run = make_run()
+    row = find(read([replace(run, outputs=replace(run.outputs, within=within))]), "outputs.within")
+    assert (row["value"], row["unit"], row["n"]) == (value, "1", "8")
+    undecided = read([replace(run, outputs=replace(run.outputs, within=None))])
+    assert find(undecided, "outputs.within") | {"run": ""} == find(undecided, "outputs.within") | {
+        "run": "",
+        "value": "",
+        "missing": "the outputs were not judged",
+    }
 
 
 def test_a_text_cannot_become_a_formula():
