@@ -113,6 +113,8 @@ def _name_finding(finding: Finding) -> str:
     limit = f" (limit {_limit(finding)})" if finding.limit is not None else ""
     # A count of an emulated device is never called a latency.
     name = "instructions" if (finding.quantity, finding.unit) == ("latency", "insn") else finding.quantity
+    if finding.quantity == "energy" and finding.where:
+        name += f" of {finding.where},"
     return f"{name} {_change(finding) or finding.verdict.reason}{limit}"
 
 

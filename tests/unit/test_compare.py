@@ -207,6 +207,7 @@ def test_energies_of_different_sensors_are_never_compared():
     found = energies_of(base, new)
     assert found["cores (rail), net"].outcome == "regressed"
     assert found["cores (rail), net"].ratio == pytest.approx(1.5)
+    assert "energy of cores (rail), net, +50.0%" in headline(compare_runs([base], [new]))
     assert found["input (board), net"].outcome == "undecided"
     assert {verdict.ratio for verdict in energies_of(base, base).values()} == {1.0}
 
