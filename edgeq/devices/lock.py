@@ -31,12 +31,13 @@ _ANSWER_SECONDS = 60.0
 # `$1` is the work folder, `$2` says who, `$3` is the lock's own word. Only builtins run while the lock is
 # held: nothing is started on the device in the middle of a measurement. /proc/uptime does not jump when
 # somebody sets the clock. A holder may remove the folder at its end: a lock on a file that is not there any
-# more keeps nobody out, and is none.
+# more keeps nobody out, and is none. `9>&9`: a phone's shell (mksh) gives a command no file above 2 that is
+# not named with it.
 _HOLD = r"""
 umask 077
 exec 2>&1
 command -v flock >/dev/null || { echo no-flock; exit; }
-take() { [ -d "$1" ] && exec 9>>"$1/lock" && flock -n 9 && [ "$1/lock" -ef "/proc/$$/fd/9" ]; }
+take() { [ -d "$1" ] && exec 9>>"$1/lock" && flock -n 9 9>&9 && [ "$1/lock" -ef "/proc/$$/fd/9" ]; }
 beat() { read -r up _ </proc/uptime; echo "${up%%.*}" >"$1/lock.beat"; }
 if take "$1"; then
   printf '%s\n%s\n%s\n' "$$" "$3" "$2" >"$1/lock.owner"

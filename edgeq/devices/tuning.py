@@ -1,7 +1,8 @@
 """Settings that make a device's times steadier, made for a session and put back at its end, however it ends.
 
 A shell on the device keeps the old values and puts them back when its input ends: with the session, with the
-link, and when edgeq is killed.
+link, and when edgeq is killed. The input of one whose connection died without a word ends much later: whoever
+takes the device over ends it before that, by the lock that it holds on a file in the work folder.
 """
 
 import contextlib
@@ -71,19 +72,56 @@ CHARGING_SUSPENDED = Setting(
     price="the battery runs down meanwhile",
 )
 
+# `$1` is the work folder. SIGTERM ends the wait, and nothing else.
 _HOLD = """
 trap '' HUP INT TERM PIPE
+umask 077
+mark="$1/tuned.$$"
+[ ! -d "$1" ] || {{ exec 9>"$mark" && flock -n 9 9>&9; }}
 get() {{ {get}; }}
 put() {{ {put}; }}
 old=$(get 2>/dev/null) || old=
-[ -n "$old" ] || {{ echo unknown; exit; }}
+[ -n "$old" ] || {{ rm -f "$mark"; echo unknown; exit; }}
 new=
 for each in $old; do new="$new {wanted}"; done
-put $new 2>/dev/null || {{ put $old 2>/dev/null; echo refused; exit; }}
+put $new 2>/dev/null || {{ put $old 2>/dev/null; rm -f "$mark"; echo refused; exit; }}
+trap : TERM
 echo "set from" $old
 while read -r _; do :; done
+trap '' TERM
 put $old 2>/dev/null
+rm -f "$mark"
 """
+# A file that nobody holds was left by a device that went down: its number may be another process's by now. A
+# signal may come right before the wait, and is sent again.
+_END = """
+for mark in "$1"/tuned.*; do
+  [ -e "$mark" ] || continue
+  left=20
+  until flock -n 9 9<"$mark" || [ ! -e "$mark" ]; do
+    [ $left -gt 0 ] || { echo "process ${mark##*.} there does not put back what it tuned" >&2; exit 1; }
+    left=$((left - 1))
+    kill -TERM "${mark##*.}"
+    sleep 1
+  done
+  rm -f "$mark"
+done
+"""
+
+
+def end_left_tuning(link: Link, root: str) -> None:
+    """End the shells that tune for nobody any more, so that they put back what they set.
+
+    Args:
+        link: the device; the caller has its lock.
+        root: its work folder.
+
+    Raises:
+        DeviceError: one does not end.
+        DeviceUnreachable: the link broke.
+    """
+    done = link.run(["sh", "-c", _END, "sh", root], timeout=_SECONDS)
+    done.check("ending what an earlier session tuned", hint="restart the device")
 
 
 @contextlib.contextmanager
@@ -104,7 +142,7 @@ def tuned(link: Link, profile: DeviceProfile, announce: Announce, *, power: bool
     if isinstance(profile.link, AdbSpec):
         settings += [FIXED_PERFORMANCE, STAY_AWAKE, *([CHARGING_SUSPENDED] if power else [])]
     with contextlib.ExitStack() as stack:
-        made = [_hold(link, setting, stack, announce) for setting in settings]
+        made = [_hold(link, profile.work_folder, setting, stack, announce) for setting in settings]
         if not any(made):
             raise DeviceError(
                 f"{profile.name}: nothing could be tuned",
@@ -113,10 +151,10 @@ def tuned(link: Link, profile: DeviceProfile, announce: Announce, *, power: bool
         yield
 
 
-def _hold(link: Link, setting: Setting, stack: contextlib.ExitStack, announce: Announce) -> bool:
+def _hold(link: Link, root: str, setting: Setting, stack: contextlib.ExitStack, announce: Announce) -> bool:
     """Whether a setting was made; `stack` puts it back."""
     script = _HOLD.format(get=setting.get, put=setting.put, wanted=setting.wanted)
-    holder: Running = link.start(["sh", "-c", script])
+    holder: Running = link.start(["sh", "-c", script, "sh", root])
     stack.callback(holder.close)
     try:
         answer = printable(holder.read_line(timeout=_SECONDS))

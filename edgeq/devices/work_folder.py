@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from edgeq.devices.link import Link
 from edgeq.devices.lock import hold_device
 from edgeq.devices.profile import DeviceProfile
+from edgeq.devices.tuning import end_left_tuning
 from edgeq.errors import DeployError, EdgeqError
 
 _SECONDS = 120.0
@@ -28,7 +29,7 @@ rmdir -- "$1"
 def use_work_folder(
     link: Link, profile: DeviceProfile, *, wait: float, announce: Callable[[str], None]
 ) -> Iterator[None]:
-    """Lock the device and sweep its work folder; at the end it is kept or removed, as the profile says.
+    """Lock the device, end what still tunes it, sweep its work folder; at the end keep or remove that.
 
     Args:
         link: the device.
@@ -43,6 +44,7 @@ def use_work_folder(
     root = profile.work_folder
     try:
         with hold_device(link, root, profile.name, wait=wait, announce=announce):
+            end_left_tuning(link, root)
             swept = link.run(["sh", "-c", _SWEEP, "sh", root], timeout=_SECONDS)
             swept.check(f"removing what an earlier run left in {root}", DeployError)
             yield

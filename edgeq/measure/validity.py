@@ -56,7 +56,8 @@ def find_faults(
     faults = [
         _above("the load of others at the start", before.get("others"), limits.load, "1"),
         _above("the temperature at the start", _hottest(before), limits.temperature, "degC"),
-        _other("the governor", before.get("governor"), limits.governor),
+        _other("the governor", before.get("governor"), limits.governor)
+        or _other("the governor at the end", after.get("governor"), limits.governor),
         None if limits.throttling_allowed else _throttled(after.get("throttling")),
     ]
     spans = measured_spans(series, pairing)

@@ -1,16 +1,21 @@
 """What is tuned on a device is put back, however the session ends."""
 
+import contextlib
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from edgeq.devices import tuning
 from edgeq.devices.local import LocalLink
 from edgeq.devices.profile import load_profile
 from edgeq.devices.tuning import Setting, tuned
+from edgeq.devices.work_folder import use_work_folder
 from edgeq.errors import DeviceError
 
 _TUNER = """
@@ -82,6 +87,47 @@ def test_governors_are_put_back_when_edgeq_is_killed(policies):
     process.wait()
     process.stdout.close()
     await_governors(policies, ["ondemand", "schedutil"])
+
+
+def use(link, profile):
+    return use_work_folder(link, profile, wait=0, announce=lambda _line: None)
+
+
+@pytest.mark.parametrize("shell", ["dash", "mksh", "busybox"])
+def test_next_user_finds_what_it_was_before_a_connection_died(policies, tmp_path, monkeypatch, shell):
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "sh").write_text(f'#!/bin/bash\nexec -a sh {program} "$@"\n')
+    (tools / "sh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    profile, told = replace(load_profile("local"), work_folder=f"{tmp_path}/work"), []
+    with LocalLink() as dead, LocalLink() as link, contextlib.ExitStack() as old:
+        with use(dead, profile):
+            # Its edgeq is gone, and the device has not noticed: the shell's input stays open.
+            old.enter_context(tuned(dead, profile, told.append))
+        assert read(policies) == ["performance", "performance"]
+        with use(link, profile):
+            assert read(policies) == ["ondemand", "schedutil"]
+            with tuned(link, profile, told.append):
+                old.close()
+                assert read(policies) == ["performance", "performance"]
+            assert read(policies) == ["ondemand", "schedutil"]
+        assert not list((tmp_path / "work").glob("tuned.*"))
+    assert told == ["governor is performance for this session, set from ondemand schedutil"] * 2
+
+
+def test_mark_that_a_restart_left_ends_no_stranger(tmp_path):
+    profile = replace(load_profile("local"), work_folder=f"{tmp_path}/work")
+    (tmp_path / "work").mkdir(mode=0o700)
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (tmp_path / f"work/tuned.{stranger.pid}").write_text("")
+        with LocalLink() as link, use(link, profile):
+            assert not list((tmp_path / "work").glob("tuned.*"))
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_device_that_refuses_keeps_what_it_had_and_says_so(policies, monkeypatch):

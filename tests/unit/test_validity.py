@@ -59,7 +59,15 @@ def test_limit_that_was_not_kept_is_named(limits, before, said):
     ],
 )
 def test_limit_that_was_kept_is_no_fault(limits, before):
-    assert faults(Limits(**limits), before) == ()
+    assert faults(Limits(**limits), before, before) == ()
+
+
+def test_governor_that_was_another_at_the_end_makes_a_run_invalid():
+    limits, held = Limits(governor="performance"), {"governor": Reading(value="performance")}
+    assert faults(limits, held, {"governor": Reading(value="ondemand")}) == (
+        "the governor at the end was ondemand, not performance",
+    )
+    assert faults(limits, held) == ("the governor at the end is not known: not read",)
 
 
 def test_throttled_device_makes_a_run_invalid_unless_that_is_allowed():
