@@ -31,12 +31,12 @@ from edgeq.compile.export import Announce, Order
 from edgeq.compile.lowering.lower import Lowered, lower_program
 from edgeq.compile.lowering.memory_format import lay_out_sample
 from edgeq.compile.quantization.bias_correction import CORRECTION_SAMPLES, correct_biases
-from edgeq.compile.quantization.layers import find_layers
+from edgeq.compile.quantization.layers import Layer, find_layers
 from edgeq.compile.quantization.quantize import quantize_program
 from edgeq.compile.quantization.training import train_quantized
 from edgeq.compile.quantization.verify import Verified, list_unquantized, verify_converted, verify_lowered
 from edgeq.compile.rewrites.rewrite import PROOF_SAMPLES, require_equal
-from edgeq.compile.trace import trace_program
+from edgeq.compile.trace import refusing, trace_program
 from edgeq.errors import CalibrationError, ExportError
 from edgeq.graph import encode_graph
 from edgeq.results.records import Accuracy
@@ -83,6 +83,11 @@ def _convert(order: Order, announce: Announce) -> _Converted:
     layers = find_layers(order.program)
     if not order.recipe.is_quantized:
         return _Converted(order.program.module(), list_unquantized(layers))
+    with refusing("PT2E could not quantize", order.subject):
+        return _quantize(order, layers, announce)
+
+
+def _quantize(order: Order, layers: list[Layer], announce: Announce) -> _Converted:
     if order.recipe.training:
         announce(f"{order.name}: training {order.recipe.name}")
         trained = train_quantized(order.subject, order.recipe, announce)

@@ -2,6 +2,8 @@
 
 import re
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import torch
 from torch.export import ExportedProgram
 
 from edgeq.compile.subject import Subject
-from edgeq.errors import ExportError
+from edgeq.errors import EdgeqError, ExportError
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s*(?P<code>[^\n]*)')
 _MESSAGE_LINES = 6
@@ -21,11 +23,23 @@ def trace_program(module: torch.nn.Module, args: tuple[Any, ...], subject: Subje
     Raises:
         ExportError: torch refused; its own message, shortened, with the user's source line.
     """
+    with refusing("torch.export refused", subject), torch.no_grad():
+        return torch.export.export(module, args, strict=False)
+
+
+@contextmanager
+def refusing(what: str, subject: Subject) -> Iterator[None]:
+    """Turn what a library raises inside into `refusal_of` it; edgeq's own errors pass.
+
+    Raises:
+        ExportError: a library refused.
+    """
     try:
-        with torch.no_grad():
-            return torch.export.export(module, args, strict=False)
+        yield
+    except EdgeqError:
+        raise
     except Exception as error:
-        raise refusal_of(f"torch.export refused {subject.workload.name}", error, subject) from error
+        raise refusal_of(f"{what} {subject.workload.name}", error, subject) from error
 
 
 def refusal_of(what: str, error: BaseException, subject: Subject, trace: str = "") -> ExportError:

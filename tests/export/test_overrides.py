@@ -200,3 +200,13 @@ def test_concatenation_that_is_left_in_fp32_asks_for_no_common_range(selector):
 
     assert len(scales()) == 1
     assert len(scales(Override(precision="fp32", **selector))) == 2
+
+
+def test_linear_layer_whose_weight_is_a_buffer_has_4_bits():
+    head = nn.Linear(64, 4)
+    weight = head.weight.detach()
+    del head.weight
+    head.register_buffer("weight", weight)
+    program = traced_as(lambda: Net(lambda net, x: net.head(x.mean(1).flatten(1)), head=head))
+    _, layers, _ = quantize(program, base="int4-weight")
+    assert layers["head"].got == "int4"

@@ -20,6 +20,7 @@ from edgeq.compile.recipe import Override, Recipe, extend_recipe
 from edgeq.compile.rewrites.rewrite import rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.threads import one_thread
+from edgeq.compile.trace import refusing
 from edgeq.errors import RecipeError
 from edgeq.results.diagnosis.document import Trial as Trial
 from edgeq.results.records import Metrics
@@ -152,7 +153,8 @@ def vary_study(study: Study, recipe: Recipe) -> Study:
 
 def _observe(order: Order, plan: Plan) -> Observed:
     count = order.survey.calibration.samples if order.survey else 1
-    return observe_program(order.program, plan, calibration_samples(order), count)
+    with refusing("PT2E could not quantize", order.subject):
+        return observe_program(order.program, plan, calibration_samples(order), count)
 
 
 def _plan(study: Study, overrides: Sequence[Override]) -> Plan:

@@ -43,7 +43,7 @@ def quantize_groups(module: GraphModule, plan: Plan) -> None:
         if not _is_wanted(node, plan):
             continue
         data, weight, *rest = node.args
-        tensor = module.get_parameter(weight.target)
+        tensor = operator.attrgetter(weight.target)(module)
         if tensor.shape[1] % group:
             continue
         if weight.target not in made:

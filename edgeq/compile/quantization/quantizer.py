@@ -38,6 +38,7 @@ _LAYERS = (
 _SYMMETRIC = (torch.per_channel_symmetric, torch.per_tensor_symmetric)
 _RELUS = (_aten.relu.default, _aten.relu_.default)
 _CLAMPS = (_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default, _aten.relu6_.default)
+_SCALED = (_aten.add.Tensor, _aten.mul.Tensor)
 _MEANS = (_aten.mean.dim, _aten.adaptive_avg_pool2d.default)
 
 
@@ -60,6 +61,23 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
             )
         )
 
+    def transform_for_annotation(self, model: GraphModule) -> GraphModule:
+        """Make tensors of scalars, but beside whole numbers: those are not quantized, and must stay whole."""
+        whole = {
+            node: node.args
+            for node in model.graph.nodes
+            if node.target in _SCALED and not node.meta["val"].is_floating_point()
+        }
+        model = super().transform_for_annotation(model)
+        for node, args in whole.items():
+            made = [source for source in node.all_input_nodes if source not in args]
+            node.args = args
+            for constant in made:
+                model.graph.erase_node(constant)
+                delattr(model, str(constant.target))
+        model.recompile()
+        return model
+
     def annotate(self, model: GraphModule) -> GraphModule:
         """Annotate `model`, move output observers behind the clamps, and set what the overrides ask.
 
@@ -80,7 +98,7 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         return model
 
     def _is_int8(self, node: Node) -> bool:
-        """Whether `node` is quantized; the quantizer also asks about weights, which are their layers'."""
+        """Whether `node` is quantized; weights, about which the quantizer asks too, are as their layers."""
         if node.op != "call_function":
             return True
         # What is computed in a layer has no setting of its own.

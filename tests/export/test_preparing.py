@@ -1,9 +1,9 @@
-"""Layers that run twice, or that others use beside their batch norm: each keeps its own function in INT8."""
+"""What PT2E does beside observing keeps the function: shared layers, their norms, and whole numbers."""
 
 import numpy as np
 import pytest
 import torch
-from networks import Net, make_workload, sqnr_db
+from networks import Net, export, make_workload, sqnr_db
 from torch import nn
 
 from edgeq.compile.quantization.layers import find_layers
@@ -122,3 +122,28 @@ def test_function_that_is_changed_before_any_rounding_is_refused(forward):
     with pytest.raises(ExportError, match="before anything was rounded") as caught:
         quantize_program(program, plan, noise(), SAMPLES)
     assert "a layer of its own" in caught.value.hint
+
+
+def test_whole_numbers_stay_whole_beside_scalars():
+    def forward(net, x):
+        y = net.head(net.table((x[:, 0, 0] > 0).long() + 1)) * 0.5
+        return y, y.argmax(2) + 1
+
+    program = traced(lambda: Net(forward, table=nn.Embedding(4, 8), head=nn.Linear(8, 4)))
+    converted = quantize_program(
+        program, apply_overrides(program, find_recipe("int8")), noise(), SAMPLES
+    ).module
+    with torch.no_grad():
+        values, classes = converted(*noise()[0])
+    assert values.dtype == torch.float32
+    assert torch.equal(classes, values.argmax(2) + 1)
+    assert classes.dtype == torch.int64
+
+
+def test_what_pt2e_raises_is_an_error_for_people(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no observer for this")
+
+    monkeypatch.setattr("edgeq.compile.quantization.quantize.prepare_pt2e", fail)
+    with pytest.raises(ExportError, match="PT2E could not quantize net: RuntimeError: no observer for this"):
+        export(make_workload(lambda: nn.Linear(8, 4), (1, 8)), "int8-dynamic")
