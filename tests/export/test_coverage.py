@@ -207,3 +207,10 @@ def test_inspect_of_a_program_without_calibration_says_so(digits_fp32):
 def test_watch_keeps_as_much_for_a_million_samples_as_for_a_hundred_of_them():
     watch = Watch(torch.fx.symbolic_trace(nn.ReLU()), 1_000_000)
     assert len(watch.checkpoints) < 45
+
+
+def test_values_below_what_the_least_scale_holds_are_a_warning():
+    coverage, warnings = seen(samples(*[0.002] * 5))
+    assert coverage.ranges[0].scale == 2**-12
+    assert "input x (6.4%)" in warnings["calibration-floor"].message
+    assert "calibration-floor" not in seen(samples(*[1] * 5))[1]

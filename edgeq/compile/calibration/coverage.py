@@ -15,7 +15,7 @@ from torchao.quantization.pt2e import ObserverBase
 from edgeq.artifact import Array, Coverage, TensorRange
 from edgeq.compile.calibration.classes import ClassCount, cover_classes, doubt_classes
 from edgeq.compile.calibration.doubts import HOLD_OUT, REMEMBERED, Inquiry
-from edgeq.compile.quantization.observers import kind_of
+from edgeq.compile.quantization.observers import EPSILON, kind_of
 from edgeq.compile.quantization.overrides import paths_of
 from edgeq.results.records import RunWarning
 
@@ -170,7 +170,24 @@ def doubt_coverage(coverage: Coverage) -> tuple[RunWarning, ...]:
                 facts={"ranges": len(clipped), "most": max(each.saturation or 0 for each in clipped)},
             )
         )
-    return tuple(warnings)
+    return (*warnings, *_doubt_floor(coverage))
+
+
+def _doubt_floor(coverage: Coverage) -> list[RunWarning]:
+    """Ranges that are narrower than what 256 codes of the least scale hold; those of zeros lose nothing."""
+    floored = [each for each in coverage.ranges if each.scale <= EPSILON and each.high > each.low]
+    if not floored:
+        return []
+    named = _named([((each.high - each.low) / (255 * EPSILON), each) for each in floored])
+    return [
+        RunWarning(
+            code="calibration-floor",
+            message=f"{len(floored)} of {len(coverage.ranges)} tensors are too small for INT8 to hold well, "
+            f"and use a share of its codes only: {named}; the least scale is {EPSILON:.2g}, so have the "
+            "model compute with larger values there, or leave the layer in fp32",
+            facts={"ranges": len(floored)},
+        )
+    ]
 
 
 def _named(found: list[tuple[float, TensorRange]]) -> str:
