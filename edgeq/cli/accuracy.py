@@ -1,6 +1,5 @@
 """`edgeq accuracy`: the accuracy ladder of a workload or an artifact, and the gate on what it lost."""
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,7 +130,7 @@ def _export(what: str, recipes: Sequence[str], terminal: Terminal) -> _Subject:
     artifacts = []
     for recipe in asked:
         folder, cached = export_artifact(
-            workload, recipe, announce=terminal.announce, progress=terminal.progress
+            workload, recipe, announce=terminal.announce, progress=terminal.progress, evaluate_again=True
         )
         artifacts.append(load_artifact(folder))
         terminal.announce(f"{artifacts[-1].label}: {'from the cache' if cached else 'exported'}")
@@ -181,17 +180,15 @@ def _measure(
 
 def _require_same(subject: _Subject, metrics: "Metrics") -> None:
     """Refuse programs whose eager model scored something else than the workload's does now."""
+    from edgeq.compile.evaluation.accuracy import are_same
     from edgeq.results.ladder import list_scores
 
-    now = list_scores(metrics)
     for artifact in subject.artifacts:
-        then = list_scores(artifact.info.accuracy.eager)
-        if now.keys() != then.keys() or not all(
-            math.isclose(now[name], then[name], rel_tol=1e-6) for name in now
-        ):
+        then = artifact.info.accuracy.eager
+        if not are_same(metrics, then):
             raise InputError(
                 f"{artifact.label} was made of another model or evaluation: the eager model scores "
-                f"{now} now, and scored {then}",
+                f"{list_scores(metrics)} now, and scored {list_scores(then)}",
                 hint="export it again",
             )
 

@@ -1,15 +1,14 @@
 """Makes the artifact of a workload under a recipe, or finds it in the cache.
 
 The key is all that the artifact depends on: the traced graph and the weights, the recipe, the calibration
-set, the reference inputs, the workload's own source (its evaluation gives the accuracy) and all versions.
+set, the reference inputs, the workload's own sources (its training and evaluation) and all versions. What the
+evaluation reads has no hash: for a caller to whom that matters the eager model is evaluated again.
 """
 
 import hashlib
 import importlib.metadata
-import inspect
 import itertools
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,8 @@ import torch
 from torch.export import ExportedProgram
 
 import edgeq
-from edgeq.artifact import MANIFEST, Samples
-from edgeq.cache import cached, file_sha256, key_of, staging
+from edgeq.artifact import MANIFEST, Samples, load_artifact
+from edgeq.cache import cached, drop, file_sha256, key_of, staging
 from edgeq.compile.calibration.calibrate import (
     Progress,
     Survey,
@@ -28,17 +27,19 @@ from edgeq.compile.calibration.calibrate import (
     read_calibration,
     survey_calibration,
 )
+from edgeq.compile.evaluation.accuracy import answer_with, are_same, evaluate_with
 from edgeq.compile.lowering.memory_format import require_images
 from edgeq.compile.quantization.overrides import Plan, apply_overrides
 from edgeq.compile.recipe import Recipe, require_own_name
 from edgeq.compile.recipe_file import load_recipe
 from edgeq.compile.rewrites.rewrite import Step, rewrite_program
 from edgeq.compile.silence import silence
+from edgeq.compile.sources import hash_sources
 from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import trace_program
 from edgeq.errors import InputError, WorkloadError
 from edgeq.graph import GRAPH_SCHEMA
-from edgeq.workload.loader import FILE_MODULE, Workload
+from edgeq.workload.loader import Workload
 
 # How many samples a device must reproduce: up to this many, and up to this many bytes of them.
 REFERENCE_SAMPLES = 8
@@ -83,10 +84,12 @@ def export_artifact(
     announce: Announce = lambda _: None,
     progress: Progress = lambda *_: None,
     name: str | None = None,
+    evaluate_again: bool = False,
 ) -> tuple[Path, bool]:
     """The artifact of `workload` under `recipe`, named `name` or after the workload.
 
-    A recipe as text is what `load_recipe` takes. `announce` is told each step, `progress` each sample.
+    A recipe as text is what `load_recipe` takes. `announce` is told each step, `progress` each sample. With
+    `evaluate_again` what is in the cache is built again when the eager model scores something else than then.
 
     Returns:
         its folder in the cache (read-only), and whether it was there already.
@@ -106,7 +109,13 @@ def export_artifact(
 
             build_artifact(order, folder, announce)
 
-        return cached("artifact", key, make)
+        folder, was_there = cached("artifact", key, make)
+        if was_there and evaluate_again and not _scores_as_then(order, folder):
+            announce(f"{order.name}: the eager model scores something else now: building it again")
+            drop("artifact", key)
+            cached("artifact", key, make)
+            was_there = False
+        return folder, was_there
 
 
 def publish(folder: Path, out: Path) -> Path:
@@ -169,6 +178,14 @@ def prepare_order(
     )
 
 
+def _scores_as_then(order: Order, folder: Path) -> bool:
+    """Whether the eager model scores what it scored when the artifact in `folder` was made."""
+    if order.subject.workload.evaluate is None:
+        return True
+    now = evaluate_with(order.subject, answer_with(order.subject.module, order.subject))
+    return are_same(now, load_artifact(folder).info.accuracy.eager)
+
+
 def _reference_inputs(subject: Subject) -> Samples:
     """The first calibration samples; the example inputs when there is no calibration set."""
     if subject.workload.calibration is None:
@@ -193,7 +210,7 @@ def describe_order(order: Order) -> dict[str, object]:
         "outputs": msgspec.to_builtins(order.subject.outputs),
         "calibration": msgspec.to_builtins(order.survey.calibration) if order.survey else None,
         "reference": [hash_tensors(row).hex() for row in reference],
-        "source": _hash_sources(order.subject.workload),
+        "source": hash_sources(order.subject.workload),
         "versions": order.versions,
         "record": GRAPH_SCHEMA,
         "compiler": _hash_folder(Path(__file__).parent),
@@ -215,30 +232,6 @@ def _hash_weights(program: ExportedProgram) -> str:
         if isinstance(value, torch.Tensor):
             sha256.update(name.encode() + hash_tensors([value.detach().contiguous()]))
     return sha256.hexdigest()
-
-
-def _hash_sources(workload: Workload) -> dict[str, str]:
-    """The workload's file and the modules beside and below it that are loaded, by relative path.
-
-    The files of other workloads, loaded by the same command, are not among them unless they are imported.
-    Of a workload without a file it is the source of its evaluation and its training: all else is in the key
-    by its effect.
-    """
-    if workload.source is None:
-        given = {"evaluate": workload.evaluate, "train": workload.train}
-        return {
-            name: hashlib.sha256(inspect.getsource(function).encode() if function else b"").hexdigest()
-            for name, function in given.items()
-        }
-    home = workload.source.parent
-    files = {workload.source}
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name.startswith(FILE_MODULE):
-            continue
-        if file and Path(file).is_relative_to(home) and "site-packages" not in file:
-            files.add(Path(file))
-    return {str(file.relative_to(home)): file_sha256(file) for file in sorted(files) if file.is_file()}
 
 
 def _hash_folder(folder: Path) -> dict[str, str]:

@@ -167,6 +167,24 @@ def test_random_evaluations_are_replayed_by_threads_at_once():
         assert [future.result().metrics for future in futures] == [{"sum": 80.0}] * 3
 
 
+def test_other_data_of_the_evaluation_make_the_artifact_anew_where_that_is_asked(tmp_path):
+    (tmp_path / "score.txt").write_text("0.5")
+    (tmp_path / "net.py").write_text(
+        "import pathlib, torch\ndef model():\n    return torch.nn.Linear(4, 2)\n"
+        "def example_inputs():\n    return (torch.ones(1, 4),)\n"
+        "def evaluate(predict):\n"
+        "    return {'top1': float(pathlib.Path(__file__).with_name('score.txt').read_text())}\n"
+    )
+    workload, told = load_workload(str(tmp_path / "net.py")), []
+    folder, _ = export_artifact(workload, "fp32")
+    assert export_artifact(workload, "fp32", evaluate_again=True) == (folder, True)
+    (tmp_path / "score.txt").write_text("0.6")
+    again = export_artifact(workload, "fp32", announce=told.append, evaluate_again=True)
+    assert again == (folder, False)
+    assert load_artifact(folder).info.accuracy.eager == {"top1": 0.6}
+    assert any("scores something else now" in line for line in told)
+
+
 def test_another_workload_in_the_same_command_does_not_change_the_artifact(tmp_path):
     for name in ("alone", "other"):
         (tmp_path / f"{name}.py").write_text(

@@ -33,7 +33,7 @@ class Script:
     def export_recipe(self, _spec, recipe, out):
         self.exports.append(recipe.name)
         folder = out / recipe.name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         metrics = self.judge_program(recipe)
         rungs = dict.fromkeys(("eager", "converted", "host", "device"), metrics)
         (folder / "model.pte").write_bytes(recipe.name.encode())
@@ -124,6 +124,13 @@ def test_a_search_that_finds_none_ends(monkeypatch, tmp_path):
     script = Script(lambda _: 0.5, lambda _: 0.5)
     assert kept(search(monkeypatch, tmp_path, script)) == []
     assert len(script.exports) == len(set(script.exports))
+
+
+def test_trials_of_another_evaluation_are_not_taken_from_the_journal(monkeypatch, tmp_path):
+    search(monkeypatch, tmp_path, Script(lambda _: 0.99, lambda _: 0.99))
+    other = Script(lambda _: 0.5, lambda _: 0.5)
+    found = search(monkeypatch, tmp_path, other, {"top1": 0.51})
+    assert [each.tried.metrics for each in found.trials] == [{"top1": 0.5}]
 
 
 def test_what_is_within_an_absolute_drop_comes_before_a_lesser_share_that_is_not(monkeypatch, tmp_path):

@@ -8,10 +8,10 @@ from networks import export, make_workload
 from torch import nn
 from torchao.quantization.pt2e import FakeQuantizeBase, disable_fake_quant, enable_fake_quant
 
-from edgeq.compile.export import _hash_sources
 from edgeq.compile.quantization.overrides import apply_overrides
 from edgeq.compile.quantization.training import _trace_for_training, _train, prepare_training
 from edgeq.compile.recipe import Histogram, Override, extend_recipe, find_recipe
+from edgeq.compile.sources import hash_sources
 from edgeq.compile.subject import open_subject
 from edgeq.errors import RecipeError, WorkloadError
 
@@ -145,7 +145,7 @@ def test_training_that_did_not_happen_is_refused(prepared):
 
 def test_other_training_is_another_artifact():
     def key(function):
-        return _hash_sources(workload(train=function))
+        return hash_sources(workload(train=function))
 
     assert key(train) == key(train)
     assert key(train) != key(train_to_nan)

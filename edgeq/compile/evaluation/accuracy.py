@@ -81,6 +81,16 @@ def evaluate_with(subject: Subject, answer: Answer) -> Metrics:
     return _checked_metrics(workload, workload.evaluate(predict))
 
 
+def are_same(one: Metrics, other: Metrics) -> bool:
+    """Whether two evaluations of one model gave the same, but for the last digits of sums."""
+    return one.keys() == other.keys() and all(
+        math.isclose(mine, theirs, rel_tol=1e-6)
+        if isinstance(mine, float) and isinstance(theirs := other[name], float)
+        else mine == other[name]
+        for name, mine in one.items()
+    )
+
+
 def answer_with(module: torch.nn.Module, subject: Subject) -> Answer:
     """Answers of a PyTorch module that takes what the model takes."""
 

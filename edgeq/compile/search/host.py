@@ -103,7 +103,9 @@ class HostSearch:
         """
         self._announce("reading the workload")
         self._facts = trial.describe_workload(self._spec, self._start)
-        self._eager = self._evaluate_eager()
+        self._eager = trial.evaluate_eager(self._spec)
+        # What `evaluate` reads has no hash: other data are known by what the eager model scores on them.
+        self._facts |= {"eager": self._eager}
         self._announce(f"FP32: {_shown(self._eager)}; {self._budget}")
         self._try([(self._start, ())])
         best = self._choose_globally()
@@ -121,14 +123,6 @@ class HostSearch:
             if not wrong or not self._budget.lasts():
                 return Found(candidates, list(self._trials.values()))
             counts |= dict.fromkeys(wrong, False)
-
-    def _evaluate_eager(self) -> Metrics:
-        key = self._key("eager", _FP32)
-        entry = self._journal.find(key)
-        if not isinstance(entry, Tried):
-            entry = Tried(key=key, recipe=_FP32, metrics=trial.evaluate_eager(self._spec))
-            self._journal.add(entry)
-        return entry.metrics
 
     def _choose_globally(self) -> Simulated:
         """The best recipe for all layers; more are tried only while none keeps the accuracy."""

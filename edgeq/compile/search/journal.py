@@ -21,7 +21,7 @@ JOURNAL = "search.jsonl"
 
 
 class Tried(Record, tag="tried", frozen=True, kw_only=True):
-    """A recipe simulated on the host, or the eager model under the recipe `fp32`.
+    """A recipe simulated on the host.
 
     `refused` says why the recipe cannot be applied; then the rest is empty.
     """

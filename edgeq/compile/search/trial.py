@@ -71,7 +71,7 @@ def export_recipe(spec: str, recipe: Recipe, out: Path) -> tuple[Path | None, st
     """The artifact of `recipe`, published in `out`; or None and why there is none."""
     with one_thread():
         try:
-            folder, _ = export_artifact(_workload(spec), recipe)
+            folder, _ = export_artifact(_workload(spec), recipe, evaluate_again=True)
         except (RecipeError, ExportError) as error:
             return None, error.message
     return publish(folder, out), None
