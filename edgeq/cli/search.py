@@ -15,6 +15,7 @@ from edgeq.cli.terminal import Terminal
 from edgeq.errors import GateFailed, MeasurementError
 
 if TYPE_CHECKING:
+    from edgeq.artifact import Artifact
     from edgeq.compile.recipe import Recipe
     from edgeq.compile.search.budget import Budget
     from edgeq.compile.search.host import Found
@@ -130,26 +131,30 @@ def _search(
 def _measure(
     order: _Order, profile: "DeviceProfile", found: "Found", journal: "Journal", store_path: Path | None
 ) -> "dict[str, Run]":
-    """A Run of each export, by recipe: from the journal, or measured now, all in one session."""
-    import msgspec
+    """A Run of each export, by recipe: from the journal, or measured now.
 
-    from edgeq.cache import key_of
+    Runs that were timed are compared within one session only: with a new export all are measured again.
+    """
     from edgeq.cli.measuring import measure_subjects
     from edgeq.compile.search.journal import Measured
     from edgeq.measure.choices import Choices
     from edgeq.measure.passes import Subject
     from edgeq.results.rescue import flaw_of
 
-    def key(sha256: str) -> str:
-        return key_of({"program": sha256, "profile": msgspec.to_builtins(profile)})
+    keys = {each.artifact.info.sha256: _key_of(each.artifact, profile) for each in found.candidates}
+    known = {
+        sha256: entry.run for sha256, key in keys.items() if isinstance(entry := journal.find(key), Measured)
+    }
+    new = [each.artifact for each in found.candidates if each.artifact.info.sha256 not in known]
+    if new and profile.clock == "wall":
+        new, known = [each.artifact for each in found.candidates], {}
 
     def keep(run: "Run") -> None:
         # What came of the check of its outputs would come of it again.
         if not run.invalid and (run.status == "ok" or flaw_of(run) is not None):
-            journal.add(Measured(key=key(run.artifact.sha256), run=run))
+            known[run.artifact.sha256] = run
+            journal.add(Measured(key=keys[run.artifact.sha256], run=run))
 
-    keys = {each.recipe.name: key(each.artifact.info.sha256) for each in found.candidates}
-    new = [each.artifact for each in found.candidates if journal.find(keys[each.recipe.name]) is None]
     if new:
         choices = Choices(passes=("latency", "outputs"))
         subjects = [Subject(artifact) for artifact in new]
@@ -158,8 +163,27 @@ def _measure(
             if not isinstance(error, MeasurementError):
                 raise error
             print_error(error)
-    known = {name: journal.find(each) for name, each in keys.items()}
-    return {name: entry.run for name, entry in known.items() if isinstance(entry, Measured)}
+    runs = {each.recipe.name: known.get(each.artifact.info.sha256) for each in found.candidates}
+    return {name: run for name, run in runs.items() if run is not None}
+
+
+def _key_of(artifact: "Artifact", profile: "DeviceProfile") -> str:
+    """All that a Run of `artifact` on `profile` depends on, besides the device's state."""
+    import msgspec
+
+    import edgeq
+    from edgeq.cache import key_of
+    from edgeq.runner.build import hash_runner
+
+    return key_of(
+        {
+            "program": artifact.info.sha256,
+            "profile": msgspec.to_builtins(profile),
+            "edgeq": edgeq.__version__,
+            "executorch": artifact.info.executorch,
+            "runner": hash_runner(),
+        }
+    )
 
 
 def _judge(

@@ -68,7 +68,7 @@ def build_runner(
     compiler = find_compiler(arch)
     options = _cmake_options(executorch, arch, compiler, sanitize)
     facts = {
-        "sources": {path.name: file_sha256(path) for path in sorted(SOURCES.iterdir()) if path.is_file()},
+        "sources": hash_runner(),
         "executorch": executorch,
         "arch": arch,
         "compiler": _identify(compiler),
@@ -92,6 +92,11 @@ def build_runner(
         libraries=tuple(folder / "lib" / name for name in RUNTIME_LIBRARIES),
         key=key,
     )
+
+
+def hash_runner() -> dict[str, str]:
+    """SHA-256 of each source file of the runner, by name."""
+    return {path.name: file_sha256(path) for path in sorted(SOURCES.iterdir()) if path.is_file()}
 
 
 def _compile(folder: Path, sdk: Path, tools: tuple[str, str], options: list[str], log: Path) -> None:
