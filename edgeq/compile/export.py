@@ -36,7 +36,7 @@ from edgeq.compile.rewrites.rewrite import Step, rewrite_program
 from edgeq.compile.silence import silence
 from edgeq.compile.sources import hash_sources
 from edgeq.compile.subject import Subject, open_subject
-from edgeq.compile.trace import trace_program
+from edgeq.compile.trace import require_stateless, trace_program
 from edgeq.errors import InputError, WorkloadError
 from edgeq.graph import GRAPH_SCHEMA
 from edgeq.workload.loader import Workload
@@ -148,7 +148,7 @@ def prepare_order(
 
     Raises:
         RecipeError, WorkloadError, CalibrationError: what was given is wrong.
-        ExportError: torch cannot trace the model.
+        ExportError: torch cannot trace the model, or it has a state.
     """
     if recipe.training and workload.train is None:
         raise WorkloadError(
@@ -160,6 +160,7 @@ def prepare_order(
     require_images(recipe, subject)
     announce(f"{name}: tracing")
     traced = trace_program(subject.module, subject.args, subject)
+    require_stateless(traced, subject)
     steps = rewrite_program(traced, recipe)
     plan = apply_overrides(steps[-1].program if steps else traced, recipe)
     if recipe.needs_calibration:

@@ -42,6 +42,31 @@ def refusing(what: str, subject: Subject) -> Iterator[None]:
         raise refusal_of(f"{what} {subject.workload.name}", error, subject) from error
 
 
+def require_stateless(program: ExportedProgram, subject: Subject) -> None:
+    """Refuse a model that changes a buffer of its own or its input: a program of edgeq has no state.
+
+    Raises:
+        ExportError: it does; the buffers and inputs are named.
+    """
+    targets = [node.target for node in program.graph.nodes if node.op == "call_function"]
+    # Only with an operator that works in place; most of these work on what the model has just computed.
+    if not any(isinstance(each, torch._ops.OpOverload) and each._schema.is_mutable for each in targets):
+        return
+    try:
+        signature = program.run_decompositions({}).graph_signature
+    except Exception as error:
+        raise refusal_of(f"torch.export refused {subject.workload.name}", error, subject) from error
+    names = dict(zip(signature.user_inputs, (spec.name for spec in subject.inputs), strict=False))
+    changed = [f"its buffer {name!r}" for name in signature.buffers_to_mutate.values()]
+    changed += [f"its input {names.get(name, name)!r}" for name in signature.user_inputs_to_mutate.values()]
+    if changed:
+        raise ExportError(
+            f"{subject.workload.name}: the model changes {', '.join(changed)} in place, "
+            "and a program of edgeq keeps nothing from one inference to the next",
+            hint="take a state as an input and return the new one; change a copy of an input: x = x + 1",
+        )
+
+
 def refusal_of(what: str, error: BaseException, subject: Subject, trace: str = "") -> ExportError:
     """An ExportError that keeps the library's message and shows the line of the user's that it is about.
 

@@ -7,6 +7,8 @@ from torch import nn
 
 from edgeq.cache import cache_root
 from edgeq.compile.build import build_artifact
+from edgeq.compile.subject import open_subject
+from edgeq.compile.trace import require_stateless, trace_program
 from edgeq.errors import CalibrationError, ExportError, RecipeError, WorkloadError
 
 ROW = (1, 4)
@@ -126,6 +128,43 @@ def test_what_torch_export_refuses_keeps_its_message_and_shows_the_users_line():
 class Inverse(nn.Module):
     def forward(self, x):
         return torch.linalg.inv(x.T @ x)
+
+
+class Counter(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        self.seen += 1
+        return super().forward(x) + self.seen
+
+
+class Overwriter(nn.Linear):
+    def forward(self, x):
+        return super().forward(x.view(4).relu_())
+
+
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [(Counter, "its buffer 'seen'"), (lambda: Overwriter(4, 4), "its input 'x'")],
+)
+def test_model_that_changes_its_buffer_or_its_input_is_refused_before_its_calibration(model, what):
+    def calibration():
+        raise AssertionError
+
+    for recipe in ("int8", "fp32"):
+        assert what in refused(recipe, ExportError, model, calibration=calibration)
+
+
+def test_what_works_in_place_on_its_own_results_is_not_refused():
+    norm = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU6(inplace=True), nn.Dropout(inplace=True)
+    )
+    subject = open_subject(make_workload(lambda: norm, (1, 3, 8, 8)))
+    traced = trace_program(subject.module, subject.args, subject)
+    assert any(node.target._schema.is_mutable for node in traced.graph.nodes if node.op == "call_function")
+    require_stateless(traced, subject)
 
 
 def test_what_executorch_cannot_lower_is_named_with_the_users_line():
