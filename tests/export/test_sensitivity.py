@@ -3,9 +3,10 @@
 import pytest
 import torch
 from networks import make_workload, residual_net
+from torch import nn
 
 from edgeq.compile.build import calibration_samples, first_samples
-from edgeq.compile.diagnosis.sensitivity import list_parts, measure_sensitivity
+from edgeq.compile.diagnosis.sensitivity import list_parts, list_shares, measure_sensitivity
 from edgeq.compile.diagnosis.study import judge, open_study, simulate
 from edgeq.compile.quantization.bias_correction import CORRECTION_SAMPLES, correct_biases
 from edgeq.compile.quantization.overrides import apply_overrides
@@ -99,3 +100,16 @@ def test_what_the_budget_left_untried_says_so(per_tensor):
 def test_a_recipe_that_cannot_be_simulated_is_refused(workload, recipe, reason):
     with pytest.raises(RecipeError, match=reason):
         open_study(workload, find_recipe(recipe))
+
+
+def test_share_of_a_module_with_weights_and_children_is_that_of_all_that_its_override_reaches():
+    workload = make_workload(lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (1, 4, 8))
+    study = open_study(workload, find_recipe("int8-dynamic"))
+    parts = {part.module: part for part in list_parts(study)}
+    one = 4 * 8 * 8
+    assert parts["self_attn.out_proj"].macs == one
+    assert parts["self_attn"].macs == 4 * one
+    assert parts["linear1"].macs == 2 * one
+    order = [parts[name].override for name in ("self_attn.out_proj", "self_attn", "linear1", "linear2")]
+    assert list_shares(study, order) == [1 / 8, 3 / 8, 2 / 8, 2 / 8]
+    assert list_shares(study, order[1:]) == [4 / 8, 2 / 8, 2 / 8]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edgeq.compile.diagnosis.bisection import next_counts
-from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity
+from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, list_shares
 from edgeq.compile.diagnosis.study import Study, judge, simulate
 from edgeq.results.diagnosis.document import Remedy, Trial
 from edgeq.results.records import Missing
@@ -53,7 +53,7 @@ def find_remedy(
     return Remedy(
         layers=tuple(name_of(layer) for layer in chosen),
         overrides=tuple(msgspec.to_builtins(layer.override) for layer in chosen),
-        share=sum(layer.share for layer in chosen),
+        share=sum(list_shares(study, [layer.override for layer in chosen])),
         trial=attempt(count),
         target_db=wish.target_db,
     )

@@ -5,6 +5,7 @@ A layer here is all that one override of a recipe selects: a module with weights
 or the additions, multiplications and the like of one module.
 """
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from torch.fx import Node
 from edgeq.compile.calibration.calibrate import Progress
 from edgeq.compile.diagnosis.study import Study, Trial, judge, simulate
 from edgeq.compile.quantization.layers import Layer, count_macs, find_layers
-from edgeq.compile.quantization.overrides import paths_of
+from edgeq.compile.quantization.overrides import apply_overrides, paths_of
 from edgeq.compile.quantization.quantize import insert_observers
 from edgeq.compile.quantization.quantizer import own_inputs
 from edgeq.compile.recipe import Override
@@ -31,7 +32,7 @@ class Part:
     Attributes:
         module: the user's module; empty for operators of the root.
         override: leaves it in FP32.
-        macs: multiply-accumulates of one inference.
+        macs: multiply-accumulates of one inference, of all that `override` reaches.
     """
 
     module: str
@@ -47,8 +48,8 @@ class LayerSensitivity(Record, frozen=True, kw_only=True):
         module: the user's module, empty for operators of the root module.
         kind: such as `conv2d`, `linear`, `add`.
         override: leaves it in FP32; goes into a recipe as it is.
-        macs: multiply-accumulates of one inference; 0 for what has no weights.
-        share: of the multiply-accumulates of the whole model.
+        macs: multiply-accumulates of one inference, of all that the override reaches; 0 without weights.
+        share: of the multiply-accumulates of the whole model. Shares of a module and of one in it overlap.
         alone: only this layer quantized.
         left_out: all that the recipe quantizes, but for this layer.
     """
@@ -115,7 +116,7 @@ def measure_sensitivity(
     alone = {part: series.attempt(*_all_but(study, parts, part), share=share) for part in parts}
     worst_first = sorted(parts, key=lambda part: _decibels(alone[part]))
     left_out = {part: series.attempt(part.override) for part in worst_first}
-    macs = max(sum(part.macs for part in parts), 1)
+    macs = max(sum(_macs_of_nodes(study, name_parts(study)).values()), 1)
     layers = [
         LayerSensitivity(
             module=part.module,
@@ -193,12 +194,40 @@ class _Trials:
 
 def list_parts(study: Study) -> list[Part]:
     """All that the recipe quantizes and an override can leave out, in order of execution."""
-    parts: dict[Override, Part] = {}
-    for part in name_parts(study).values():
-        # The layers of one module, as those of an unrolled loop, are one part.
-        macs = part.macs + (parts[part.override].macs if part.override in parts else 0)
-        parts[part.override] = Part(part.module, part.kind, part.override, macs)
-    return list(parts.values())
+    # The layers of one module, as those of an unrolled loop, are one part.
+    named = name_parts(study)
+    parts = list({part.override: part for part in named.values()}.values())
+    macs = _macs_of_nodes(study, named)
+    reached = _list_reached(study, [part.override for part in parts])
+    return [
+        dataclasses.replace(part, macs=sum(macs.get(node, 0) for node in nodes))
+        for part, nodes in zip(parts, reached, strict=True)
+    ]
+
+
+def list_shares(study: Study, overrides: Sequence[Override]) -> list[float]:
+    """What each override adds to the share of the multiply-accumulates that those before it leave in FP32.
+
+    Of a module that has weights and children, the override reaches the children, too.
+    """
+    macs = _macs_of_nodes(study, name_parts(study))
+    total, seen, shares = max(sum(macs.values()), 1), set[str](), []
+    for nodes in _list_reached(study, overrides):
+        shares.append(sum(macs.get(node, 0) for node in nodes - seen) / total)
+        seen |= nodes
+    return shares
+
+
+def _list_reached(study: Study, overrides: Sequence[Override]) -> tuple[frozenset[str], ...]:
+    """The operators that each override selects, by node name."""
+    recipe = replace(study.recipe, overrides=tuple(overrides))
+    return apply_overrides(study.order.program, recipe).selected
+
+
+def _macs_of_nodes(study: Study, parts: dict[str, Part]) -> dict[str, int]:
+    """Multiply-accumulates of each quantized operator that has any, by node name."""
+    nodes = {node.name: node for node in study.order.program.graph.nodes}
+    return {name: count_macs(nodes[name]) for name, part in parts.items() if part.macs}
 
 
 def name_parts(study: Study) -> dict[str, Part]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from edgeq.compile.diagnosis.sensitivity import measure_sensitivity
+from edgeq.compile.diagnosis.sensitivity import list_shares, measure_sensitivity
 from edgeq.compile.diagnosis.study import Study, judge, open_study, simulate
 from edgeq.compile.evaluation.accuracy import answer_with, evaluate_with
 from edgeq.compile.export import describe_order, export_artifact, prepare_order, publish
@@ -59,12 +59,13 @@ def try_recipe(spec: str, base: Recipe, layers: tuple[Override, ...]) -> Answer:
 
 
 def rank_layers(spec: str, base: Recipe) -> tuple[tuple[Override, float], ...]:
-    """The layers that `base` quantizes, worst first by SQNR, each with its share of the work.
+    """The layers that `base` quantizes, worst first by SQNR, each with the share of the work that it adds.
 
     Biases are not corrected: for each of these many trials that would take longer than the trial.
     """
-    found = measure_sensitivity(_study(spec, replace(base, bias_correction=False)))
-    return tuple((layer.override, layer.share) for layer in found.layers)
+    study = _study(spec, replace(base, bias_correction=False))
+    overrides = [layer.override for layer in measure_sensitivity(study).layers]
+    return tuple(zip(overrides, list_shares(study, overrides), strict=True))
 
 
 def export_recipe(spec: str, recipe: Recipe, out: Path) -> tuple[Path | None, str | None]:
