@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from edgeq.devices.adb.phone import MAX_PAGE, read_needs
@@ -12,7 +12,7 @@ from edgeq.devices.hardware import Sensor
 from edgeq.devices.link import Link
 from edgeq.devices.opening import open_device
 from edgeq.devices.probe import Facts, read_facts
-from edgeq.devices.profile import AdbSpec, DeviceProfile
+from edgeq.devices.profile import AdbSpec, BoardSpec, DeviceProfile
 from edgeq.devices.sensors import presence_script, tell_presence
 from edgeq.errors import EdgeqError
 from edgeq.results.records import Record
@@ -36,9 +36,8 @@ rm -f "$t"
 [ -z "$made" ] || rmdir "$d"
 """
 
-# The programs that edgeq starts there beside its own; prints those that are not there.
-_TOOLS = ("cat", "df", "flock", "mktemp", "sha256sum")
-FIND_TOOLS = f'for each in {" ".join(_TOOLS)}; do command -v "$each" >/dev/null || echo "$each"; done'
+# Prints those of the programs named that are not there.
+FIND_TOOLS = 'for each in {tools}; do command -v "$each" >/dev/null || echo "$each"; done'
 
 # What the three mean for INT8 programs: XNNPACK has kernels for dot products and for matrix products.
 _INT8_FEATURES = {"asimddp": "dot product", "i8mm": "matrix product", "sve": "SVE"}
@@ -113,13 +112,14 @@ def _judge_system(link: Link, profile: DeviceProfile, facts: Facts, demands: Dem
             for each in read_needs(link, profile.work_folder)
         ]
     script = _TRY_FOLDER.format(folder=shlex.quote(profile.work_folder))
-    answers = ask_all(link, {"folder": script, "tools": FIND_TOOLS})
+    tools = list_tools(profile)
+    answers = ask_all(link, {"folder": script, "tools": FIND_TOOLS.format(tools=" ".join(tools))})
     return [
         judge_arch(facts, demands),
         judge_glibc(facts, demands),
         judge_page(facts),
         judge_folder(profile, answers["folder"]),
-        judge_tools(answers["tools"]),
+        judge_tools(tools, answers["tools"]),
     ]
 
 
@@ -168,13 +168,19 @@ def judge_folder(profile: DeviceProfile, answer: str) -> Need:
     return Need(name="work folder", state="missing", found=f"{folder}: {reason}", remedy=remedy)
 
 
-def judge_tools(answer: str) -> Need:
+def list_tools(profile: DeviceProfile) -> tuple[str, ...]:
+    """The programs that edgeq starts there beside its own; an emulated board is not shared: no lock."""
+    copying = ("cat", "df", "mktemp", "sha256sum")
+    return copying if isinstance(profile.link, BoardSpec) else (*copying, "flock")
+
+
+def judge_tools(tools: Sequence[str], answer: str) -> Need:
     """Are the programs there that files are copied, checked and locked with."""
     if lacking := answer.split():
         found = f"no {', no '.join(lacking)[:200]}"
         remedy = "install coreutils and util-linux there, or a busybox that has them"
         return Need(name="tools", state="missing", found=found, remedy=remedy)
-    return _need("tools", ", ".join(_TOOLS))
+    return _need("tools", ", ".join(tools))
 
 
 def compare_cores(profile: DeviceProfile, facts: Facts) -> Need:

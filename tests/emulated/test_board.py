@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -47,6 +48,13 @@ def test_board_has_the_core_of_its_profile(board):
     assert info.cpu == "Cortex-A76"
     assert "asimddp" in info.features
     assert info.os.startswith("Debian")
+
+
+def test_a_board_has_all_that_a_check_asks_for():
+    command = [sys.executable, "-m", "edgeq", "device", "check", "virt-pi5"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stdout
+    assert [line for line in answer.stdout.splitlines() if not line.startswith("ok ")] == []
 
 
 def test_clock_counts_instructions(board, tmp_path):
