@@ -60,6 +60,31 @@ def test_outlier_channels_are_named_behind_a_norm_and_in_the_activation_they_mak
     assert [each.channel for each in far.outliers] == [5]
 
 
+def flattened_net():
+    """A convolution of 4 channels whose output is flattened: both tensors have one scale."""
+    return Net(
+        lambda self, x: self.head(self.conv(x).relu().flatten(1)),
+        conv=nn.Conv2d(3, 4, 3),
+        head=nn.Linear(4 * 6 * 6, 10),
+    )
+
+
+def joined_net():
+    """A concatenation of 4 and 6 channels: all three tensors have one scale."""
+    return Net(
+        lambda self, x: self.head(torch.cat([self.left(x), self.right(x)], 1).mean([2, 3])),
+        left=nn.Conv2d(3, 4, 3),
+        right=nn.Conv2d(3, 6, 3),
+        head=nn.Linear(10, 10),
+    )
+
+
+@pytest.mark.parametrize("net", [flattened_net, joined_net])
+def test_tensors_of_other_channels_may_share_a_scale(net):
+    study = open_study(make_workload(net, (1, 3, 8, 8), samples=4), find_recipe("int8"))
+    assert 4 in {each.channels for each in measure_growth(study).activations}
+
+
 def test_advice_was_tried_and_gives_what_a_recipe_with_the_change_gives(outliers):
     by_code = {each.code: each for each in outliers.advice}
     equalized = by_code["activation-outliers"]

@@ -47,7 +47,11 @@ class ActivationTally:
         self._low, self._high = min(self._low, low), max(self._high, high)
         self._total += finite.numel()
         largest = _largest_of(finite, self._axis) if finite.dim() > 1 else finite.abs()
-        self._largest = largest if self._largest is None else torch.maximum(self._largest, largest)
+        if self._largest is None:
+            self._largest = largest
+        elif largest.shape == self._largest.shape:
+            # Of tensors that share a scale, as one and its flattened form, the first one's channels count.
+            self._largest = torch.maximum(self._largest, largest)
         if self._rounding is not None:
             codes = self._rounding.codes(finite)
             least, most = self._rounding.limits()
