@@ -167,7 +167,9 @@ def test_random_evaluations_are_replayed_by_threads_at_once():
         assert [future.result().metrics for future in futures] == [{"sum": 80.0}] * 3
 
 
-def test_other_data_of_the_evaluation_make_the_artifact_anew_where_that_is_asked(tmp_path):
+def test_other_data_of_the_evaluation_make_the_artifact_anew_where_that_is_asked(tmp_path, monkeypatch):
+    # In a cache of its own: the artifact that this leaves behind is not the one that it begins with.
+    monkeypatch.setenv("EDGEQ_CACHE", str(tmp_path / "cache"))
     (tmp_path / "score.txt").write_text("0.5")
     (tmp_path / "net.py").write_text(
         "import pathlib, torch\ndef model():\n    return torch.nn.Linear(4, 2)\n"
