@@ -15,6 +15,12 @@ from edgeq.errors import EdgeqError, ExportError
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s*(?P<code>[^\n]*)')
 _MESSAGE_LINES = 6
+_MOST_OF_A_CAUSE = 300
+
+_REWRITE = "rewrite that line with operators that torch.export and ExecuTorch support"
+_NO_LINE = (
+    "it names no line of the model: try the recipe fp32, and leave out parts of the model to find which"
+)
 
 
 def trace_program(module: torch.nn.Module, args: tuple[Any, ...], subject: Subject) -> ExportedProgram:
@@ -76,6 +82,9 @@ def refusal_of(what: str, error: BaseException, subject: Subject, trace: str = "
     # Advice on calling their API differently is not for our users.
     lines = [line for line in text.partition("There are a few things to try")[0].splitlines() if line.strip()]
     shown = "\n".join(lines[:_MESSAGE_LINES]) or type(error).__name__
+    root = _root_of(error)
+    if root is not error:
+        shown += f"\n  because of {type(root).__name__}: {str(root).strip()[:_MOST_OF_A_CAUSE]}"
     frames = [*_FRAME.finditer(trace), *_FRAME.finditer(text)]
     places = [(m["file"], int(m["line"]), m["code"].strip()) for m in frames]
     places += [(f.filename, f.lineno or 0, f.line or "") for f in traceback.extract_tb(error.__traceback__)]
@@ -83,8 +92,15 @@ def refusal_of(what: str, error: BaseException, subject: Subject, trace: str = "
     where = f"\n  {place[0]}:{place[1]}: {place[2]}" if place else ""
     return ExportError(
         f"{what}: {type(error).__name__}: {shown}{where}",
-        hint="rewrite that line with operators that torch.export and ExecuTorch support",
+        hint=_REWRITE if place else _NO_LINE,
     )
+
+
+def _root_of(error: BaseException) -> BaseException:
+    """What a library was handling when it raised `error`, to the first of them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _user_place(places: list[tuple[str, int, str]], subject: Subject) -> tuple[str, int, str] | None:

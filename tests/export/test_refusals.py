@@ -8,7 +8,7 @@ from torch import nn
 from edgeq.cache import cache_root
 from edgeq.compile.build import build_artifact
 from edgeq.compile.subject import open_subject
-from edgeq.compile.trace import require_stateless, trace_program
+from edgeq.compile.trace import refusal_of, require_stateless, trace_program
 from edgeq.errors import CalibrationError, ExportError, RecipeError, WorkloadError
 
 ROW = (1, 4)
@@ -191,6 +191,15 @@ def evaluate_wrong_shape(predict):
 )
 def test_bad_evaluation_is_refused(evaluate, complaint):
     assert complaint in refused("fp32", WorkloadError, evaluate=evaluate)
+
+
+def test_refusal_without_a_line_of_the_user_tells_what_it_came_from():
+    # As of ExecuTorch's pass managers: what says why is the cause of what names the pass.
+    error = Exception("some pass failed")
+    error.__cause__ = IndexError("no such axis")
+    refusal = refusal_of("it refused", error, open_subject(make_workload(linear, ROW)))
+    assert refusal.message == "it refused: Exception: some pass failed\n  because of IndexError: no such axis"
+    assert "names no line" in refusal.hint
 
 
 def test_failed_export_leaves_nothing_in_the_cache(monkeypatch, tmp_path):
