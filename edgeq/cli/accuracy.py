@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from edgeq.errors import EdgeqError, GateFailed, InputError, WorkloadError
 
 if TYPE_CHECKING:
     from edgeq.artifact import Artifact
+    from edgeq.compile.evaluation.accuracy import Recording
     from edgeq.devices.profile import DeviceProfile
     from edgeq.results.ladder import AccuracyReport, Reference, Step
     from edgeq.results.records import Metrics, Run
@@ -26,11 +27,15 @@ _BUILT_IN = "digits"
 
 @dataclass(frozen=True)
 class _Subject:
-    """The programs to look at, and the workload that they were made from, where it is at hand."""
+    """The programs to look at; the workload that they were made from, where it is at hand.
+
+    `recording` is what its `evaluate` asks about, where devices are to answer it.
+    """
 
     name: str
     artifacts: "tuple[Artifact, ...]"
     workload: "Workload | None"
+    recording: "Recording | None"
 
 
 @click.command()
@@ -80,7 +85,7 @@ def accuracy(
     drop = None if drop_text is None else parse_drop(drop_text)
     profiles = load_profiles(devices)
     terminal = Terminal(quiet=quiet)
-    subject = _open(what, recipes, terminal, needs_workload=bool(profiles or baseline))
+    subject = _open(what, recipes, terminal, record=bool(profiles), needs_workload=bool(profiles or baseline))
     steps: list[Step] = []
     for artifact in subject.artifacts:
         steps += read_ladder(artifact.label, artifact.info.accuracy)
@@ -101,7 +106,9 @@ def accuracy(
     _conclude(report, errors)
 
 
-def _open(what: str, recipes: Sequence[str], terminal: Terminal, *, needs_workload: bool) -> _Subject:
+def _open(
+    what: str, recipes: Sequence[str], terminal: Terminal, *, record: bool, needs_workload: bool
+) -> _Subject:
     from edgeq.artifact import MANIFEST, load_artifact
 
     path = Path(what)
@@ -111,30 +118,42 @@ def _open(what: str, recipes: Sequence[str], terminal: Terminal, *, needs_worklo
             hint="name the workload, or a folder of `edgeq export`",
         )
     if not (path / MANIFEST).is_file():
-        return _export(what, recipes or ("int8",), terminal)
+        return _export(what, recipes or ("int8",), terminal, record=record)
     if recipes:
         raise InputError(f"{what} is an artifact and has its recipe: --recipe is for workloads")
     artifact = load_artifact(path)
     workload = _find_workload(artifact) if needs_workload else None
-    return _Subject(artifact.info.name, (artifact,), workload)
+    recording = _record(workload, terminal) if record and workload else None
+    return _Subject(artifact.info.name, (artifact,), workload, recording)
 
 
-def _export(what: str, recipes: Sequence[str], terminal: Terminal) -> _Subject:
+def _export(what: str, recipes: Sequence[str], terminal: Terminal, *, record: bool) -> _Subject:
     from edgeq.artifact import load_artifact
+    from edgeq.compile.evaluation.accuracy import evaluate_eager
     from edgeq.compile.export import export_artifact
     from edgeq.compile.recipe_file import load_recipes
     from edgeq.workload.loader import load_workload
 
     asked = load_recipes(recipes)
     workload = load_workload(what)
+    recording = _record(workload, terminal) if record else None
+    # Once for all recipes, and only when one of them is in the cache.
+    scores = cache(lambda: recording.metrics if recording else evaluate_eager(workload))
     artifacts = []
     for recipe in asked:
         folder, cached = export_artifact(
-            workload, recipe, announce=terminal.announce, progress=terminal.progress, evaluate_again=True
+            workload, recipe, announce=terminal.announce, progress=terminal.progress, scores=scores
         )
         artifacts.append(load_artifact(folder))
         terminal.announce(f"{artifacts[-1].label}: {'from the cache' if cached else 'exported'}")
-    return _Subject(workload.name, tuple(artifacts), workload)
+    return _Subject(workload.name, tuple(artifacts), workload, recording)
+
+
+def _record(workload: "Workload", terminal: Terminal) -> "Recording":
+    from edgeq.compile.evaluation.accuracy import record_evaluation
+
+    terminal.announce(f"{workload.name}: what evaluate() asks about")
+    return record_evaluation(workload)
 
 
 def _find_workload(artifact: "Artifact") -> "Workload":
@@ -160,15 +179,14 @@ def _measure(
     wait: int,
 ) -> "tuple[dict[str, list[Run]], list[EdgeqError]]":
     """The outputs of each program on each device, by profile; each run is stored like any other."""
-    from edgeq.compile.evaluation.accuracy import record_evaluation, replay_evaluation
+    from edgeq.compile.evaluation.accuracy import replay_evaluation
     from edgeq.measure.choices import Choices
     from edgeq.measure.passes import Evaluation, Subject
     from edgeq.results.labels import git_labels
     from edgeq.results.store import Store, default_store_path
 
-    assert subject.workload is not None  # noqa: S101 - `_open` was told that it is needed
-    terminal.announce(f"{subject.name}: what evaluate() asks about")
-    recording = record_evaluation(subject.workload)
+    recording = subject.recording
+    assert subject.workload is not None and recording is not None  # noqa: S101, PT018 - `_open` was told so
     _require_same(subject, recording.metrics)
     evaluation = Evaluation(recording.inputs, partial(replay_evaluation, subject.workload, recording))
     subjects = [Subject(artifact, evaluation) for artifact in subject.artifacts]

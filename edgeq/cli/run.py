@@ -16,6 +16,7 @@ from edgeq.measure.passes import Evaluation, Subject
 
 if TYPE_CHECKING:
     from edgeq.compile.recipe import Recipe
+    from edgeq.results.records import Metrics
     from edgeq.workload.loader import Workload
 
 
@@ -93,16 +94,21 @@ def _export(
     from edgeq.compile.evaluation.accuracy import record_evaluation, replay_evaluation
     from edgeq.compile.export import export_artifact, publish
 
+    evaluation, scores = None, None
+    if workload.evaluate is not None:
+        terminal.announce(f"{workload.name}: evaluating the eager model")
+        recording = record_evaluation(workload)
+
+        def scores() -> "Metrics":
+            return recording.metrics
+
+        if recording.inputs:
+            evaluation = Evaluation(recording.inputs, partial(replay_evaluation, workload, recording))
     artifacts = []
     for recipe in recipes:
         made, cached = export_artifact(
-            workload, recipe, announce=terminal.announce, progress=terminal.progress
+            workload, recipe, announce=terminal.announce, progress=terminal.progress, scores=scores
         )
         artifacts.append(load_artifact(publish(made, folder / "artifacts")))
         terminal.announce(f"{artifacts[-1].label}: {'unchanged, from the cache' if cached else 'exported'}")
-    evaluation = None
-    if workload.evaluate is not None:
-        recording = record_evaluation(workload)
-        if recording.inputs:
-            evaluation = Evaluation(recording.inputs, partial(replay_evaluation, workload, recording))
     return [Subject(artifact, evaluation) for artifact in artifacts]

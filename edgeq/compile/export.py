@@ -2,7 +2,7 @@
 
 The key is all that the artifact depends on: the traced graph and the weights, the recipe, the calibration
 set, the reference inputs, the workload's own sources (its training and evaluation) and all versions. What the
-evaluation reads has no hash: for a caller to whom that matters the eager model is evaluated again.
+evaluation reads has no hash: a caller to whom that matters says what the eager model scores now.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from edgeq.compile.calibration.calibrate import (
     read_calibration,
     survey_calibration,
 )
-from edgeq.compile.evaluation.accuracy import answer_with, are_same, evaluate_with
+from edgeq.compile.evaluation.accuracy import are_same
 from edgeq.compile.lowering.memory_format import require_images
 from edgeq.compile.quantization.overrides import Plan, apply_overrides
 from edgeq.compile.recipe import Recipe, require_own_name
@@ -39,6 +39,7 @@ from edgeq.compile.subject import Subject, open_subject
 from edgeq.compile.trace import require_stateless, trace_program
 from edgeq.errors import InputError, WorkloadError
 from edgeq.graph import GRAPH_SCHEMA
+from edgeq.results.records import Metrics
 from edgeq.workload.loader import Workload
 
 # How many samples a device must reproduce: up to this many, and up to this many bytes of them.
@@ -84,12 +85,12 @@ def export_artifact(
     announce: Announce = lambda _: None,
     progress: Progress = lambda *_: None,
     name: str | None = None,
-    evaluate_again: bool = False,
+    scores: Callable[[], Metrics] | None = None,
 ) -> tuple[Path, bool]:
     """The artifact of `workload` under `recipe`, named `name` or after the workload.
 
-    A recipe as text is what `load_recipe` takes. `announce` is told each step, `progress` each sample. With
-    `evaluate_again` what is in the cache is built again when the eager model scores something else than then.
+    A recipe as text is what `load_recipe` takes. `announce` is told each step, `progress` each sample.
+    `scores` gives the eager model's metrics; what is in the cache is built again when they were others then.
 
     Returns:
         its folder in the cache (read-only), and whether it was there already.
@@ -110,7 +111,7 @@ def export_artifact(
             build_artifact(order, folder, announce)
 
         folder, was_there = cached("artifact", key, make)
-        if was_there and evaluate_again and not _scores_as_then(order, folder):
+        if was_there and scores and not are_same(scores(), load_artifact(folder).info.accuracy.eager):
             announce(f"{order.name}: the eager model scores something else now: building it again")
             drop("artifact", key)
             cached("artifact", key, make)
@@ -177,14 +178,6 @@ def prepare_order(
         versions=_versions(),
         progress=progress,
     )
-
-
-def _scores_as_then(order: Order, folder: Path) -> bool:
-    """Whether the eager model scores what it scored when the artifact in `folder` was made."""
-    if order.subject.workload.evaluate is None:
-        return True
-    now = evaluate_with(order.subject, answer_with(order.subject.module, order.subject))
-    return are_same(now, load_artifact(folder).info.accuracy.eager)
 
 
 def _reference_inputs(subject: Subject) -> Samples:

@@ -183,6 +183,50 @@ def test_without_an_evaluation_outputs_are_shown_and_a_gate_refuses(edgeq, tmp_p
     assert f"edgeq accuracy PATH/plain.py --recipe {artifact}" in err
 
 
+SCORED = """
+from pathlib import Path
+import torch
+def model():
+    return torch.nn.Linear(4, 3)
+def example_inputs():
+    return (torch.randn(1, 4),)
+def evaluate(predict):
+    predict(*example_inputs())
+    with Path(__file__).with_name("asked").open("a") as asked:
+        print("asked", file=asked)
+    return {"top1": float(Path(__file__).with_name("score").read_text())}
+"""
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """A workload whose score lies in a file beside it, with a cache of its own."""
+    monkeypatch.setenv("EDGEQ_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "score").write_text("0.5")
+    (tmp_path / "scored.py").write_text(SCORED)
+    return tmp_path / "scored.py"
+
+
+def test_eager_model_is_evaluated_once_for_all_recipes_in_the_cache(edgeq, scored):
+    arguments = ("accuracy", scored, "--recipe", "fp32", "--recipe", "int8-dynamic", "--quiet")
+    assert edgeq(*arguments)[0] == 0
+    asked = scored.with_name("asked")
+    asked.unlink()
+    assert edgeq(*arguments)[0] == 0
+    assert asked.read_text().split() == ["asked"]
+
+
+@pytest.mark.native
+def test_run_builds_anew_what_scores_something_else_now(edgeq, scored, tmp_path):
+    arguments = ("run", scored, "--recipe", "fp32", "--device", "local", "--out", tmp_path / "out")
+    for score, told in ((0.5, "exported"), (0.5, "unchanged"), (0.6, "scores something else now")):
+        scored.with_name("score").write_text(str(score))
+        code, _, err = edgeq(*arguments)
+        assert (code, told in err) == (0, True), err
+        manifest = json.loads((tmp_path / "out/artifacts/scored.fp32/manifest.json").read_text())
+        assert manifest["accuracy"]["eager"] == {"top1": score}
+
+
 @pytest.mark.native
 def test_device_rung_is_measured_by_the_outputs_alone(edgeq, digits_int8):
     code, out, err = edgeq("accuracy", digits_int8.folder, "--device", "local", "--max-drop", "1pt", "--json")

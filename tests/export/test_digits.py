@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from torch import nn
 from edgeq.agreement import Rung
 from edgeq.artifact import load_artifact, read_samples
 from edgeq.cache import cache_root
-from edgeq.compile.evaluation.accuracy import record_evaluation, replay_evaluation
+from edgeq.compile.evaluation.accuracy import evaluate_eager, record_evaluation, replay_evaluation
 from edgeq.compile.evaluation.host import HostProgram
 from edgeq.compile.export import export_artifact, publish
 from edgeq.errors import InputError
@@ -179,9 +180,9 @@ def test_other_data_of_the_evaluation_make_the_artifact_anew_where_that_is_asked
     )
     workload, told = load_workload(str(tmp_path / "net.py")), []
     folder, _ = export_artifact(workload, "fp32")
-    assert export_artifact(workload, "fp32", evaluate_again=True) == (folder, True)
+    assert export_artifact(workload, "fp32", scores=partial(evaluate_eager, workload)) == (folder, True)
     (tmp_path / "score.txt").write_text("0.6")
-    again = export_artifact(workload, "fp32", announce=told.append, evaluate_again=True)
+    again = export_artifact(workload, "fp32", announce=told.append, scores=partial(evaluate_eager, workload))
     assert again == (folder, False)
     assert load_artifact(folder).info.accuracy.eager == {"top1": 0.6}
     assert any("scores something else now" in line for line in told)

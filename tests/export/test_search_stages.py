@@ -30,7 +30,7 @@ class Script:
     def judge_program(self, recipe):
         return {"top1": self.exported(len(recipe.overrides)) if recipe.is_quantized else 1.0}
 
-    def export_recipe(self, _spec, recipe, out):
+    def export_recipe(self, _spec, recipe, out, _eager):
         self.exports.append(recipe.name)
         folder = out / recipe.name
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,9 +12,8 @@ from edgeq.compile.diagnosis.growth import Growth, measure_growth
 from edgeq.compile.diagnosis.remedy import Wish, find_remedy
 from edgeq.compile.diagnosis.sensitivity import LayerSensitivity, Sensitivity, list_parts, measure_sensitivity
 from edgeq.compile.diagnosis.study import NOT_ASKED, SAMPLES, Study, open_study
-from edgeq.compile.evaluation.accuracy import answer_with, evaluate_with
+from edgeq.compile.evaluation.accuracy import evaluate_eager
 from edgeq.compile.recipe import Recipe
-from edgeq.compile.silence import silence
 from edgeq.errors import WorkloadError
 from edgeq.results.diagnosis.advice import Evidence, suggest
 from edgeq.results.diagnosis.document import (
@@ -75,7 +74,7 @@ def diagnose_workload(
     suggestions = suggest(_evidence(found, growth, recipe))
     advice = try_suggestions(study, suggestions, seconds, evaluate=evaluate, announce=announce)
     remedy = find_remedy(study, found, wish, evaluate=evaluate, announce=announce)
-    eager: Metrics = _evaluate_eager(study) if evaluate else {"missing": NOT_ASKED}
+    eager: Metrics = evaluate_eager(workload) if evaluate else {"missing": NOT_ASKED}
     return _document(study, found, growth, counts, eager, advice, remedy)
 
 
@@ -142,12 +141,6 @@ def _evidence(found: Sensitivity, growth: Growth, recipe: Recipe) -> Evidence:
         activations=growth.activations,
         weights=growth.weights,
     )
-
-
-def _evaluate_eager(study: Study) -> Metrics:
-    subject = study.order.subject
-    with silence():
-        return evaluate_with(subject, answer_with(subject.module, subject))
 
 
 def _record(layer: LayerSensitivity) -> LayerLoss:

@@ -81,6 +81,17 @@ def evaluate_with(subject: Subject, answer: Answer) -> Metrics:
     return _checked_metrics(workload, workload.evaluate(predict))
 
 
+def evaluate_eager(workload: Workload) -> Metrics:
+    """The metrics of the eager model.
+
+    Raises:
+        WorkloadError: as `evaluate_with`.
+    """
+    with silence():
+        subject = open_subject(workload)
+        return evaluate_with(subject, answer_with(subject.module, subject))
+
+
 def are_same(one: Metrics, other: Metrics) -> bool:
     """Whether two evaluations of one model gave the same, but for the last digits of sums."""
     return one.keys() == other.keys() and all(

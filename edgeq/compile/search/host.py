@@ -224,7 +224,7 @@ class HostSearch:
         keys = {recipe.name: self._key("exported", recipe) for recipe in recipes}
         new = [recipe for recipe in recipes if not self._is_exported(keys[recipe.name])]
         calls: list[Call] = [
-            (trial.export_recipe, (self._spec, recipe, self._out / ARTIFACTS)) for recipe in new
+            (trial.export_recipe, (self._spec, recipe, self._out / ARTIFACTS, self._eager)) for recipe in new
         ]
         for index, (folder, refused) in self._crew.run(calls, lambda: True):
             recipe = new[index]

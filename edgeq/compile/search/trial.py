@@ -13,11 +13,10 @@ from msgspec.structs import replace
 
 from edgeq.compile.diagnosis.sensitivity import list_shares, measure_sensitivity
 from edgeq.compile.diagnosis.study import Study, judge, open_study, simulate
-from edgeq.compile.evaluation.accuracy import answer_with, evaluate_with
+from edgeq.compile.evaluation import accuracy
 from edgeq.compile.export import describe_order, export_artifact, prepare_order, publish
 from edgeq.compile.recipe import Override, Recipe
 from edgeq.compile.silence import silence
-from edgeq.compile.subject import open_subject
 from edgeq.compile.threads import one_thread
 from edgeq.errors import ExportError, RecipeError
 from edgeq.results.records import Closeness, Metrics
@@ -43,9 +42,8 @@ def describe_workload(spec: str, start: Recipe) -> dict[str, object]:
 
 def evaluate_eager(spec: str) -> Metrics:
     """The metrics of the eager model."""
-    with one_thread(), silence():
-        subject = open_subject(_workload(spec))
-        return evaluate_with(subject, answer_with(subject.module, subject))
+    with one_thread():
+        return accuracy.evaluate_eager(_workload(spec))
 
 
 def try_recipe(spec: str, base: Recipe, layers: tuple[Override, ...]) -> Answer:
@@ -68,11 +66,11 @@ def rank_layers(spec: str, base: Recipe) -> tuple[tuple[Override, float], ...]:
     return tuple(zip(overrides, list_shares(study, overrides), strict=True))
 
 
-def export_recipe(spec: str, recipe: Recipe, out: Path) -> tuple[Path | None, str | None]:
-    """The artifact of `recipe`, published in `out`; or None and why there is none."""
+def export_recipe(spec: str, recipe: Recipe, out: Path, eager: Metrics) -> tuple[Path | None, str | None]:
+    """The artifact of `recipe`, published in `out`; or None and why there is none. `eager` scores so now."""
     with one_thread():
         try:
-            folder, _ = export_artifact(_workload(spec), recipe, evaluate_again=True)
+            folder, _ = export_artifact(_workload(spec), recipe, scores=lambda: eager)
         except (RecipeError, ExportError) as error:
             return None, error.message
     return publish(folder, out), None
