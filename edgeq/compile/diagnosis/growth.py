@@ -14,9 +14,10 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from edgeq.compile.calibration.calibrate import Progress
 from edgeq.compile.diagnosis.sensitivity import Part, name_parts
-from edgeq.compile.diagnosis.simulate import Rounding, find_observers, is_rounding, weight_of
+from edgeq.compile.diagnosis.simulate import Rounding, find_observers, is_rounding
 from edgeq.compile.diagnosis.study import Study, simulate
 from edgeq.compile.diagnosis.tensors import ActivationTally, describe_weight
+from edgeq.compile.quantization.layers import constant_of
 from edgeq.compile.quantization.quantize import insert_observers
 from edgeq.compile.recipe import Override
 from edgeq.compile.rewrites.layer import NORMS
@@ -227,7 +228,7 @@ def _spread_weights(study: Study) -> Iterator[WeightSpread]:
         if source.op != "get_attr" or layer is None or layer.name not in parts or str(source.target) in seen:
             continue
         seen.add(str(source.target))
-        weight = weight_of(prepared, source)
+        weight = constant_of(prepared, source)
         observer(weight)
         part = parts[layer.name]
         yield describe_weight(part.module, part.kind, layer, weight, Rounding(observer))

@@ -12,6 +12,8 @@ import torch
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import ObserverBase
 
+from edgeq.compile.quantization.layers import constant_of
+
 _ops = torch.ops.quantized_decomposed
 
 # An observer is known by the tensors that share it and by what kind of observer it is.
@@ -137,17 +139,9 @@ def round_in_place(prepared: GraphModule, ranges: Ranges) -> GraphModule:
     return prepared
 
 
-def weight_of(module: GraphModule, node: Node) -> torch.Tensor:
-    """The tensor of a node that gets a parameter or buffer."""
-    parent, _, name = str(node.target).rpartition(".")
-    tensor = getattr(module.get_submodule(parent), name)
-    assert isinstance(tensor, torch.Tensor)  # noqa: S101 - only tensors are observed
-    return tensor.detach()
-
-
 def _rounding_for(prepared: GraphModule, source: Node, observer: Any) -> torch.nn.Module:  # noqa: ANN401
     if source.op == "get_attr":
-        weight = weight_of(prepared, source)
+        weight = constant_of(prepared, source)
         observer(weight)
         return _Fixed(Rounding(observer)(weight))
     return _Dynamic(observer) if _is_dynamic(observer) else Rounding(observer)

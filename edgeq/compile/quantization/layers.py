@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 
 from edgeq.compile.rewrites.recurrence import ORIGIN
 
@@ -131,6 +131,14 @@ def count_macs(node: Node) -> int:
     weight = _value(node.args[1])
     is_transposed = "transpose" in name or (name == "aten::convolution" and bool(node.args[6]))
     return _elements(node.args[0] if is_transposed else node) * int(weight.numel() // weight.shape[0])
+
+
+def constant_of(model: GraphModule, node: Node) -> torch.Tensor:
+    """The tensor of a node that gets a parameter or buffer."""
+    parent, _, name = str(node.target).rpartition(".")
+    tensor = getattr(model.get_submodule(parent), name)
+    assert isinstance(tensor, torch.Tensor)  # noqa: S101 - nothing else is got by a traced program
+    return tensor.detach()
 
 
 def _schema_name(node: Node) -> str:

@@ -1,4 +1,4 @@
-"""XNNPACK's quantizer with three corrections, and with a recipe's overrides.
+"""XNNPACK's quantizer with four corrections, and with a recipe's overrides.
 
 `XNNPACKQuantizer` fuses a convolution or linear layer with ReLU only. Before ReLU6 (hardtanh) it observes
 the layer's own output, so that many INT8 codes stand for values that the clamp removes. XNNPACK folds the
@@ -6,7 +6,8 @@ clamp into the layer anyway; observing behind it costs nothing.
 
 It gives a global mean the range of what it averages, which is far wider than that of the means; here it has
 its own. And it leaves hard-swish out: where nothing else asks for INT8 behind it, as before a mean, it and
-what follows would be FP32. XNNPACK does it in INT8 by a table.
+what follows would be FP32. XNNPACK does it in INT8 by a table. Small weights lose most of their codes to its
+least scale, see `weight_scale`.
 """
 
 import dataclasses
@@ -28,6 +29,7 @@ from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from edgeq.compile.quantization.observers import observer_class
 from edgeq.compile.quantization.overrides import Plan, Setting, require_effect
+from edgeq.compile.quantization.weight_scale import weight_observer
 
 _aten = torch.ops.aten
 _LAYERS = (
@@ -90,7 +92,7 @@ class ClampAwareQuantizer(XNNPACKQuantizer):
         self._annotate_all(model)
         for node in model.graph.nodes:
             if Q_ANNOTATION_KEY in node.meta and node.op == "call_function":
-                _set(node, self._plan.setting_of(node.name))
+                _set(model, node, self._plan.setting_of(node.name))
         if self._plan.recipe.training:
             for node in model.graph.nodes:
                 if Q_ANNOTATION_KEY in node.meta:
@@ -199,8 +201,8 @@ def _carrier(node: Node) -> Node | None:
     return None
 
 
-def _set(node: Node, setting: Setting) -> None:
-    """Give the weight of `node` its granularity, and its inputs and output their observer.
+def _set(model: GraphModule, node: Node, setting: Setting) -> None:
+    """Give the weight of `node` its granularity and least scale, and its inputs and output their observer.
 
     A tensor between two operators has one range. It is the maker's: PT2E takes the observer that comes
     first in the graph.
@@ -208,8 +210,11 @@ def _set(node: Node, setting: Setting) -> None:
     inputs = own_inputs(node)
     for source, spec in inputs.items():
         # Weights are symmetric, activations affine; constants of the graph can be either.
-        changed = (_of_weight if spec.qscheme in _SYMMETRIC else _of_activation)(spec, setting)
-        node.meta[Q_ANNOTATION_KEY].input_qspec_map[source] = changed
+        node.meta[Q_ANNOTATION_KEY].input_qspec_map[source] = (
+            _of_weight(spec, weight_observer(model, source, per_channel=setting.per_channel), setting)
+            if spec.qscheme in _SYMMETRIC
+            else _of_activation(spec, setting)
+        )
     carrier = _carrier(node) if inputs or node.target in _MEANS else None
     if carrier is not None:
         annotation = carrier.meta[Q_ANNOTATION_KEY]
@@ -241,7 +246,7 @@ def _of_activation(spec: QuantizationSpec, setting: Setting) -> QuantizationSpec
     return dataclasses.replace(spec, observer_or_fake_quant_ctr=observer_class(setting.observer))
 
 
-def _of_weight(spec: QuantizationSpec, setting: Setting) -> QuantizationSpec:
+def _of_weight(spec: QuantizationSpec, observer: object, setting: Setting) -> QuantizationSpec:
     plain = get_symmetric_quantization_config(is_per_channel=setting.per_channel).weight
     # The channel axis stays: that of a transposed convolution is another one.
-    return dataclasses.replace(plain, ch_axis=spec.ch_axis)
+    return dataclasses.replace(plain, ch_axis=spec.ch_axis, observer_or_fake_quant_ctr=observer)

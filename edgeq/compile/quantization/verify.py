@@ -15,7 +15,7 @@ from torch.fx import GraphModule, Node
 from edgeq.artifact import QuantizedLayer
 from edgeq.compile.lowering.lower import Lowered
 from edgeq.compile.quantization.groupwise import HIGHEST, LOWEST
-from edgeq.compile.quantization.layers import Layer
+from edgeq.compile.quantization.layers import Layer, constant_of
 from edgeq.compile.quantization.overrides import Plan
 from edgeq.compile.recipe import Recipe
 from edgeq.errors import NotQuantizedError
@@ -143,7 +143,7 @@ def _weights_of(node: Node | None, converted: GraphModule) -> Stored | None:
     codes = weight.args[0]
     if not isinstance(codes, Node) or codes.op != "get_attr":
         return None
-    return _stored(weight, _attribute(converted, str(codes.target)))
+    return _stored(weight, constant_of(converted, codes))
 
 
 def _stored(dequantize: Node, codes: object) -> Stored | None:
@@ -153,13 +153,6 @@ def _stored(dequantize: Node, codes: object) -> Stored | None:
     in_groups = "dequantize_affine" in str(dequantize.target)
     is_int4 = in_groups and tuple(dequantize.args[5:7]) == (LOWEST, HIGHEST)
     return Stored("int4" if is_int4 else "int8", codes.numel())
-
-
-def _attribute(module: torch.nn.Module, path: str) -> torch.Tensor:
-    parent, _, name = path.rpartition(".")
-    value = getattr(module.get_submodule(parent), name)
-    assert isinstance(value, torch.Tensor)  # noqa: S101 - a constant of the graph
-    return value
 
 
 def _quantized_calls(delegate: ExportedProgram) -> Iterator[Stored]:
