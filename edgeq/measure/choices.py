@@ -145,6 +145,8 @@ def _check_device(profile: DeviceProfile, choices: Choices) -> None:
         "--pause": choices.pause,
         "--seconds": choices.seconds,
         "--tune": choices.tune,
+        "--warmup steady": choices.steady,
+        "--warmup by time": choices.warmup_seconds,
     }
     if profile.clock != "wall" and (asked := [name for name, value in timed.items() if value]):
         raise InputError(

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-# One choice: what it costs in each respect, lower is better.
-# A cost is a number, or a tuple that is compared like one.
+# What a choice costs in each respect, lower is better: numbers, or tuples that are compared like one.
 Costs = tuple[Any, ...]
 
 

@@ -74,7 +74,10 @@ def test_run_of_a_given_length_lasts_so_long_and_has_the_time_for_it():
     assert "measured for 900 s" in describe_policy(asked)
 
 
-@pytest.mark.parametrize("choices", [{"rate": 10.0}, {"pause": 0.1}, {"seconds": 60.0}])
+@pytest.mark.parametrize(
+    "choices",
+    [{"rate": 10.0}, {"pause": 0.1}, {"seconds": 60.0}, {"steady": True}, {"warmup_seconds": 2.0}],
+)
 def test_device_that_counts_no_time_refuses_what_needs_it(choices):
     with pytest.raises(InputError, match="no clock that counts time"):
         resolve_spec(BOARD, Choices(**choices))
