@@ -27,6 +27,9 @@ _WIDTH = 80
     "such as top1.",
 )
 @click.option(
+    "--at", default="", help="Sensor and kind of an energy, rung of an accuracy [the newest run's first]."
+)
+@click.option(
     "--limit", type=click.IntRange(2), default=500, show_default=True, help="The newest so many runs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Every point, and the changes.")
@@ -37,6 +40,7 @@ def history(
     device: str,
     branch: str | None,
     quantity: str,
+    at: str,
     limit: int,
     *,
     as_json: bool,
@@ -59,7 +63,7 @@ def history(
             f"no runs of {artifact}.{recipe} on {device} in {store.path}",
             hint="`edgeq runs list` shows what there is",
         )
-    traced = trace_history(newest_first[::-1], quantity, labels)
+    traced = trace_history(newest_first[::-1], quantity, labels, at=at)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(traced), indent=2).decode())
     else:

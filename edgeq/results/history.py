@@ -61,29 +61,38 @@ class History(Record, frozen=True, kw_only=True):
 
 
 def trace_history(
-    runs: Sequence[Run], quantity: str, labels: Mapping[str, Mapping[str, str]] | None = None
+    runs: Sequence[Run],
+    quantity: str,
+    labels: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    at: str = "",
 ) -> History:
     """Follow `quantity` through `runs`: one artifact name, recipe and device, oldest first.
 
     Quantities have the names of `edgeq compare`; `top1` is short for `accuracy.top1`. Runs that failed, are
     not valid, lack the quantity, have it at another rung of the accuracy ladder or by another sensor, or ran
     under conditions unlike those of the newest usable one (an update of its system apart) are left out and
-    counted. Of several energies the first of the newest run is followed. `labels` are those of the store, by
-    run id.
+    counted. Of several energies the first of the newest run is followed, or the one whose `where` is `at`.
+    `labels` are those of the store, by run id.
 
     Raises:
-        InputError: no run has the quantity; what they have is listed.
+        InputError: no run has the quantity, or none at `at`; what they have is listed.
     """
     left_out: Counter[str] = Counter()
     usable: list[list[_Found]] = []
+    places: dict[str, None] = {}
     name = _resolve(runs, quantity)
     for run in runs:
         found = _find(run, name)
-        if why := _why_unusable(run, name, found):
+        places |= dict.fromkeys(each.where for each in found)
+        found = [each for each in found if at in ("", each.where)]
+        if why := _why_unusable(run, f"{name} of {at}" if at else name, found):
             left_out[why] += 1
         else:
             usable.append(found)
     if not usable:
+        if at and at not in places:
+            raise InputError(f"no run has {name} of {at!r}", hint=f"there are: {'; '.join(places)}")
         raise InputError(f"none of {len(runs)} runs can be used: {_count(left_out)}")
     newest = usable[-1][0]
     alike = []
