@@ -27,7 +27,9 @@ _WIDTH = 80
     "such as top1.",
 )
 @click.option(
-    "--at", default="", help="Sensor and kind of an energy, rung of an accuracy [the newest run's first]."
+    "--sensor",
+    default="",
+    help="Sensor and kind of an energy, as the first line says it [the first of the newest run].",
 )
 @click.option(
     "--limit", type=click.IntRange(2), default=500, show_default=True, help="The newest so many runs."
@@ -40,7 +42,7 @@ def history(
     device: str,
     branch: str | None,
     quantity: str,
-    at: str,
+    sensor: str,
     limit: int,
     *,
     as_json: bool,
@@ -63,7 +65,7 @@ def history(
             f"no runs of {artifact}.{recipe} on {device} in {store.path}",
             hint="`edgeq runs list` shows what there is",
         )
-    traced = trace_history(newest_first[::-1], quantity, labels, at=at)
+    traced = trace_history(newest_first[::-1], quantity, labels, sensor=sensor)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(traced), indent=2).decode())
     else:

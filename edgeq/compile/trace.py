@@ -19,7 +19,7 @@ _MOST_OF_A_CAUSE = 300
 
 _REWRITE = "rewrite that line with operators that torch.export and ExecuTorch support"
 _NO_LINE = (
-    "it names no line of the model: try the recipe fp32, and leave out parts of the model to find which"
+    "it names no line of the model: leave out parts to find which; fp32 tells whether the recipe matters"
 )
 
 
@@ -98,7 +98,7 @@ def refusal_of(what: str, error: BaseException, subject: Subject, trace: str = "
 
 def _root_of(error: BaseException) -> BaseException:
     """What a library was handling when it raised `error`, to the first of them."""
-    while error.__cause__ is not None:
+    while error.__cause__ not in (None, error):
         error = error.__cause__
     return error
 

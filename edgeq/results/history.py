@@ -65,35 +65,24 @@ def trace_history(
     quantity: str,
     labels: Mapping[str, Mapping[str, str]] | None = None,
     *,
-    at: str = "",
+    sensor: str = "",
 ) -> History:
     """Follow `quantity` through `runs`: one artifact name, recipe and device, oldest first.
 
     Quantities have the names of `edgeq compare`; `top1` is short for `accuracy.top1`. Runs that failed, are
     not valid, lack the quantity, have it at another rung of the accuracy ladder or by another sensor, or ran
     under conditions unlike those of the newest usable one (an update of its system apart) are left out and
-    counted. Of several energies the first of the newest run is followed, or the one whose `where` is `at`.
+    counted. Of several energies the first of the newest run is followed, or the one of `sensor`: its `where`.
     `labels` are those of the store, by run id.
 
     Raises:
-        InputError: no run has the quantity, or none at `at`; what they have is listed.
+        InputError: no run has the quantity, or none by `sensor`; what they have is listed.
     """
     left_out: Counter[str] = Counter()
-    usable: list[list[_Found]] = []
-    places: dict[str, None] = {}
     name = _resolve(runs, quantity)
-    for run in runs:
-        found = _find(run, name)
-        places |= dict.fromkeys(each.where for each in found)
-        found = [each for each in found if at in ("", each.where)]
-        if why := _why_unusable(run, f"{name} of {at}" if at else name, found):
-            left_out[why] += 1
-        else:
-            usable.append(found)
-    if not usable:
-        if at and at not in places:
-            raise InputError(f"no run has {name} of {at!r}", hint=f"there are: {'; '.join(places)}")
-        raise InputError(f"none of {len(runs)} runs can be used: {_count(left_out)}")
+    if sensor and name != "energy":
+        raise InputError(f"{name} is by no sensor: --sensor is for energy")
+    usable = _list_usable(runs, name, sensor, left_out)
     newest = usable[-1][0]
     alike = []
     for found in usable:
@@ -124,6 +113,24 @@ class _Found:
     run: Run
     where: str
     measured: Measured
+
+
+def _list_usable(runs: Sequence[Run], name: str, sensor: str, left_out: Counter[str]) -> list[list[_Found]]:
+    """The quantity in each run that has it, by `sensor` if that is given; the others are counted."""
+    usable: list[list[_Found]] = []
+    sensors: dict[str, None] = {}
+    for run in runs:
+        found = _find(run, name)
+        sensors |= dict.fromkeys(each.where for each in found)
+        found = [each for each in found if sensor in ("", each.where)]
+        if why := _why_unusable(run, f"{name} of {sensor}" if sensor else name, found):
+            left_out[why] += 1
+        else:
+            usable.append(found)
+    if not usable:
+        hint = f"energies are of: {'; '.join(sensors)}" if sensor and sensors else None
+        raise InputError(f"none of {len(runs)} runs can be used: {_count(left_out)}", hint=hint)
+    return usable
 
 
 def _find(run: Run, name: str) -> list[_Found]:

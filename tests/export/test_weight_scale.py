@@ -56,6 +56,46 @@ def test_small_weights_fill_their_codes(recipe, monkeypatch, tmp_path):
     assert host > closeness(workload, recipe)[1] + 10
 
 
+class Shared(nn.Module):
+    """Its weight is used by a call, too, whose third argument is a module and no bias."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        y = self.layer(x)
+        return torch.cond(
+            y.sum() > 0, lambda a: a @ self.layer.weight, lambda a: a @ self.layer.weight + 1, (y,)
+        )
+
+
+class Offset(nn.Module):
+    """Tiny weights with a large bias, which is taken off again, so that the products are what is seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 16)
+        with torch.no_grad():
+            self.layer.weight.div_(100)
+            self.layer.bias.fill_(80)
+
+    def forward(self, x):
+        return self.layer(x) - 80
+
+
+def test_weight_that_is_not_of_a_layer_only_is_quantized():
+    converted, host = closeness(make_workload(Shared, (1, 8)), "int8")
+    assert host == pytest.approx(converted, abs=0.5)
+
+
+def test_no_bias_is_in_the_way_of_dynamic_scales():
+    converted, host = closeness(
+        make_workload(Offset, inputs=lambda: (torch.rand(1, 64) * 255,)), "int8-dynamic"
+    )
+    assert min(converted, host) > 45
+
+
 @pytest.mark.parametrize("largest", [0.0, 1.0, 8.0, 60.0])
 def test_bias_still_fits_beside_the_smallest_input(largest):
     workload = make_workload(biased(largest), inputs=lambda: (torch.rand(1, 3, 8, 8) / 100,))

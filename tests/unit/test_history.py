@@ -216,12 +216,14 @@ def test_energy_is_followed_by_one_sensor_and_one_kind():
         "measured at input (board), gross, newest has input (board), net": 1,
     }
 
-    other = trace_history(runs, "energy", at="cores (rail), net")
+    other = trace_history(runs, "energy", sensor="cores (rail), net")
     assert [point.value for point in other.points] == [0.02] * 4
     assert other.left_out == {"no energy of cores (rail), net was measured": 1}
-    with pytest.raises(InputError, match="no run has energy of 'cores'") as refused:
-        trace_history(runs, "energy", at="cores")
+    with pytest.raises(InputError, match="5 x no energy of cores was measured") as refused:
+        trace_history(runs, "energy", sensor="cores")
     assert "cores (rail), net" in refused.value.hint
+    with pytest.raises(InputError, match="latency is by no sensor"):
+        trace_history(board_runs([1.0]), "latency", sensor="cores (rail), net")
 
 
 def test_a_history_of_nothing_but_failures_says_so():

@@ -208,10 +208,11 @@ def _set(model: GraphModule, node: Node, setting: Setting) -> None:
     first in the graph.
     """
     inputs = own_inputs(node)
+    dynamic = any(spec.is_dynamic for spec in inputs.values())
     for source, spec in inputs.items():
         # Weights are symmetric, activations affine; constants of the graph can be either.
         node.meta[Q_ANNOTATION_KEY].input_qspec_map[source] = (
-            _of_weight(spec, weight_observer(model, source, per_channel=setting.per_channel), setting)
+            _of_weight(model, source, spec, setting, dynamic=dynamic)
             if spec.qscheme in _SYMMETRIC
             else _of_activation(spec, setting)
         )
@@ -246,7 +247,10 @@ def _of_activation(spec: QuantizationSpec, setting: Setting) -> QuantizationSpec
     return dataclasses.replace(spec, observer_or_fake_quant_ctr=observer_class(setting.observer))
 
 
-def _of_weight(spec: QuantizationSpec, observer: object, setting: Setting) -> QuantizationSpec:
+def _of_weight(
+    model: GraphModule, weight: Node, spec: QuantizationSpec, setting: Setting, *, dynamic: bool
+) -> QuantizationSpec:
+    observer = weight_observer(model, weight, per_channel=setting.per_channel, dynamic=dynamic)
     plain = get_symmetric_quantization_config(is_per_channel=setting.per_channel).weight
     # The channel axis stays: that of a transposed convolution is another one.
     return dataclasses.replace(plain, ch_axis=spec.ch_axis, observer_or_fake_quant_ctr=observer)
